@@ -1,0 +1,49 @@
+"""OpenTelemetry's names for attributes, in one place since the gen_ai ones still move.
+
+Source: opentelemetry.io/docs/specs/semconv, general and gen_ai; the newest spelling is written, older ones are read
+where traces come in from elsewhere. `asyncio.*` and `asyncmagic.*` are ours.
+"""
+
+from __future__ import annotations
+
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+RESPONSE_MODEL = "gen_ai.response.model"
+RESPONSE_ID = "gen_ai.response.id"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"  # seconds
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+REASONING_TOKENS = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES = "gen_ai.input.messages"
+OUTPUT_MESSAGES = "gen_ai.output.messages"
+AGENT_NAME = "gen_ai.agent.name"
+TOOL_NAME = "gen_ai.tool.name"
+TOOL_CALL_ID = "gen_ai.tool.call.id"
+TOOL_ARGUMENTS = "gen_ai.tool.call.arguments"
+TOOL_RESULT = "gen_ai.tool.call.result"
+
+ERROR_TYPE = "error.type"
+HTTP_METHOD = "http.request.method"
+HTTP_STATUS = "http.response.status_code"
+HTTP_RESEND_COUNT = "http.request.resend_count"
+URL = "url.full"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+CODE_LINE = "code.line.number"
+CODE_FILE = "code.file.path"
+CODE_FUNCTION = "code.function.name"
+
+REQUEST_ID = "asyncmagic.request_id"
+RETRY_AFTER = "asyncmagic.retry_after"  # seconds
+CONNECTION_WAIT = "asyncmagic.connection_wait"  # seconds spent waiting for a free connection
+COST = "asyncmagic.cost"  # US dollars
+LIMIT = "asyncmagic.limit"
+TASK_ID = "asyncio.task.name"
+EVENT_FIRST_CHUNK = "gen_ai.first_chunk"
