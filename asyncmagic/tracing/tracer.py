@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from asyncmagic.tracing.model import (
     Attribute,
@@ -50,6 +50,8 @@ class Tracer:
         self.max_spans = max_spans
         #: Set by the loop's instrumentor: turns the inherited current span into that of the running task.
         self.find_task_span: Callable[[Span | None], Span | None] | None = None
+        #: Set by the loop's instrumentor: writes the states of a task to a span that somebody else has made for it.
+        self.adopt_task: Callable[[asyncio.Task[Any], Span], None] | None = None
         self._ids = itertools.count(1)
         self._traces: dict[str, Trace] = {}
         self._processors: dict[str, tuple[SpanProcessor, ...]] = {}

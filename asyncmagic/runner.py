@@ -1,0 +1,372 @@
+"""Run: start agents together on the loop that is running, wait for all of them, and lose nothing that they brought."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from types import CoroutineType, TracebackType
+from typing import Any, Literal, TypeVar
+
+from asyncmagic.tracing import Span, Trace, Tracer
+from asyncmagic.tracing.semconv import CODE_FUNCTION, CODE_LINE, LIMIT
+
+#: How long, in seconds, cancelled agents may take for their `finally` blocks before the cell goes on without them.
+GRACE = 5.0
+
+Reason = Literal["interrupted", "cancelled", "timeout", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run behaves: at most `limit` agents in flight, timeouts in seconds, and what a failure does."""
+
+    limit: int | None = None
+    timeout: float | None = None
+    agent_timeout: float | None = None
+    fail_fast: bool = False
+    return_exceptions: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Agent:
+    """One coroutine of the run: its name, the line of the cell that made it, its task and its span."""
+
+    name: str
+    line: int | None
+    span: Span
+    task: asyncio.Task[Any] = field(init=False)
+    #: Cancelled from the page: somebody wanted that, so it is no failure of the cell.
+    is_unwanted: bool = False
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the finished task raised, if anything; asking does not count as having handled it."""
+        if self.task.cancelled():
+            return asyncio.CancelledError(f"{self.name} was cancelled")
+        return self.task._exception  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def was_handled(self) -> bool:
+        """Whether the user's own code has awaited it and so already met what it raised."""
+        return not self.task.cancelled() and not self.task._log_traceback  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An agent that raised: its name, its line in the cell, and the exception."""
+
+    name: str
+    line: int | None
+    error: BaseException
+
+    def __str__(self) -> str:
+        where = f" (line {self.line})" if self.line else ""
+        return f"{self.name}{where}: {type(self.error).__name__}: {self.error}".removesuffix(": ")
+
+
+class AgentsError(Exception):
+    """Several agents failed. `failures` lists them, `results` holds what every agent brought, in order.
+
+    Not an `ExceptionGroup`: IPython prints those past the cell's error output.
+    """
+
+    def __init__(self, failures: list[Failure], total: int, results: list[Any] | None = None) -> None:
+        self.failures = failures
+        self.results = results
+        shown = [f"  {failure}" for failure in failures[:10]]
+        if len(failures) > 10:
+            shown.append(f"  … and {len(failures) - 10} more; all are in `error.failures`")
+        super().__init__(f"{len(failures)} of {total} agents failed\n" + "\n".join(shown))
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Run:
+    """The agents of one cell, or of one call of `asyncmagic.run`.
+
+    An async context manager: agents start inside the block, and its end waits for them. Leaving it raises what
+    PRODUCT calls the cell's failure: the one exception as it is, or an `AgentsError`; `asyncio.TimeoutError` when
+    `options.timeout` has passed; `KeyboardInterrupt` when it was interrupted or cancelled as a whole.
+    """
+
+    def __init__(self, tracer: Tracer, trace: Trace, options: Options, *, say: Callable[[str], None] = print) -> None:
+        self.tracer = tracer
+        self.trace = trace
+        self.options = options
+        self.agents: list[Agent] = []
+        self.reason: Reason | None = None
+        self._say = say
+        self._agents: dict[int, Agent] = {}
+        self._slots = asyncio.Semaphore(options.limit) if options.limit else None
+        self._is_waiting_for_slots = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Run:
+        self.loop = asyncio.get_running_loop()
+        self._owner = asyncio.current_task()
+        if self.options.limit:
+            self.trace.root.attributes[LIMIT] = self.options.limit
+        if self.options.timeout is not None:
+            self._timer = self.loop.call_later(self.options.timeout, self.stop, "timeout")
+        return self
+
+    # -- starting
+
+    def start(self, coroutine: Awaitable[Any], name: str, line: int | None = None) -> asyncio.Task[Any]:
+        """Start a coroutine as an agent of this run, or return the task that already serves it."""
+        known = self._agents.get(id(coroutine))
+        if known is not None:
+            return known.task
+        function = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+        span = self.tracer.start_span(
+            name,
+            kind="task",
+            parent=self.trace.root,
+            state="queued" if self._slots else None,
+            attributes={CODE_FUNCTION: function, CODE_LINE: line} if line else {CODE_FUNCTION: function},
+        )
+        agent = Agent(name, line, span)
+        agent.task = self.loop.create_task(self._drive(agent, coroutine), name=name)
+        if self.tracer.adopt_task is not None:
+            self.tracer.adopt_task(agent.task, span)
+        agent.task.add_done_callback(lambda _: self._on_done(agent, coroutine))
+        # The agent keeps its coroutine alive: an id is unique only while its object lives.
+        self._agents[id(coroutine)] = agent
+        self.agents.append(agent)
+        return agent.task
+
+    async def _drive(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
+        __tracebackhide__ = True
+        if self._slots is None:
+            return await self._run(agent, coroutine)
+        async with self._slots:
+            self.tracer.set_state(agent.span, "running")
+            return await self._run(agent, coroutine)
+
+    async def _run(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
+        __tracebackhide__ = True
+        with self.tracer.use(agent.span):
+            if self.options.agent_timeout is None:
+                return await coroutine
+            try:
+                async with asyncio.timeout(self.options.agent_timeout) as deadline:
+                    return await coroutine
+            except TimeoutError as error:
+                if deadline.expired():
+                    seconds = self.options.agent_timeout
+                    raise TimeoutError(f"{agent.name} took longer than --agent-timeout {seconds:g} s") from error
+                raise
+
+    def _on_done(self, agent: Agent, coroutine: Awaitable[Any]) -> None:
+        if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            # Cancelled in the queue: nobody will ever await it, and that is meant.
+            coroutine.close()
+        error = agent.error
+        self.tracer.end_span(agent.span, error=error)
+        if error is not None and self.options.fail_fast and not agent.is_unwanted:
+            self.stop("failed")
+
+    # -- stopping
+
+    def stop(self, reason: Reason) -> None:
+        """Cancel every agent and the cell's own wait; the first reason counts. Call it on the loop's thread."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self.cancel_agents()
+        if self._owner is not None and not self._owner.done():
+            self._owner.cancel(reason)
+
+    def cancel_agents(self) -> None:
+        for agent in self.agents:
+            agent.task.cancel()
+
+    def cancel(self, span_id: int | None = None) -> None:
+        """Cancel the agent whose span has that id, or the whole run. May be called on any thread."""
+        if span_id is None:
+            self.loop.call_soon_threadsafe(self.stop, "cancelled")
+            return
+        for agent in self.agents:
+            if agent.span.span_id == span_id:
+                agent.is_unwanted = True
+                self.loop.call_soon_threadsafe(agent.task.cancel)
+
+    # -- the end
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        __tracebackhide__ = True
+        try:
+            error = await self._settle(error)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+        outcome = self._outcome(error)
+        if outcome is None or outcome is error:
+            return False
+        raise outcome from None
+
+    async def _settle(self, error: BaseException | None) -> BaseException | None:
+        """Wait until every agent has ended, also after an error in the body, and return what ended the body."""
+        if isinstance(error, KeyboardInterrupt | SystemExit) and self.reason is None:
+            self.reason = "interrupted"
+            self.cancel_agents()
+        elif error is not None and self.reason is None and self.options.fail_fast:
+            self.reason = "failed"
+            self.cancel_agents()
+        try:
+            # Takes up a cancellation that has been asked for and not delivered yet: kept, it would kill the cell later.
+            await asyncio.sleep(0)
+            while self.reason is None and (running := self._unfinished()):
+                await asyncio.wait(running)
+        except asyncio.CancelledError as cancelled:
+            error = error or cancelled
+        if isinstance(error, asyncio.CancelledError):
+            if self.reason is None and not self._raised_by_agent(error):
+                self.stop("interrupted")
+            if self._owner is not None:
+                while self._owner.cancelling():
+                    self._owner.uncancel()
+        if self.reason is not None:
+            await self._reap()
+        return error
+
+    def _raised_by_agent(self, error: BaseException) -> bool:
+        return self._owner is not None and not self._owner.cancelling() and any(a.task.cancelled() for a in self.agents)
+
+    def _unfinished(self) -> list[asyncio.Task[Any]]:
+        return [agent.task for agent in self.agents if not agent.task.done()]
+
+    async def _reap(self) -> None:
+        """Give cancelled agents `GRACE` seconds for their `finally` blocks; name those that ignore it."""
+        try:
+            if running := self._unfinished():
+                await asyncio.wait(running, timeout=GRACE)
+        except asyncio.CancelledError:
+            # Asked a second time: do not wait any longer.
+            pass
+        if stubborn := [agent.name for agent in self.agents if not agent.task.done()]:
+            self._say(
+                f"{_listed(stubborn)} did not stop when cancelled and still run{'s' if len(stubborn) == 1 else ''}: "
+                "a `try` there catches CancelledError and goes on. Let it pass (`raise`)."
+            )
+        late = [agent for agent in self.agents if agent.task.done() and isinstance(agent.error, Exception)]
+        for agent in late if self.reason != "failed" else ():
+            self._say(f"while it was stopped, {Failure(agent.name, agent.line, agent.error or Exception())}")
+
+    def failures(self) -> list[Failure]:
+        """Return the agents that failed and whose error nobody in the cell has handled."""
+        return [
+            Failure(agent.name, agent.line, error)
+            for agent in self.agents
+            if agent.task.done() and (error := agent.error) is not None
+            if not agent.is_unwanted and not agent.was_handled
+        ]
+
+    def _outcome(self, error: BaseException | None) -> BaseException | None:
+        """Return what the cell is to raise, after everything has ended."""
+        failures = self.failures()
+        for agent in self.agents:
+            if agent.task.done() and not agent.task.cancelled():
+                agent.task.exception()  # Told below: the loop need not complain that nobody asked.
+        if self.reason in ("interrupted", "cancelled"):
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                return error
+            return KeyboardInterrupt("cancelled from the page" if self.reason == "cancelled" else "stopped")
+        if self.reason == "timeout":
+            late = [failure.name for failure in failures if isinstance(failure.error, asyncio.CancelledError)]
+            what = f"{len(late)} of {len(self.agents)} agents had not finished: {_listed(late)}" if late else "stopped"
+            return TimeoutError(f"--timeout {self.options.timeout:g} s: {what}")
+        if self.options.return_exceptions and (error is None or self.reason == "failed"):
+            return None
+        if self.reason == "failed":
+            failures = [f for f in failures if not isinstance(f.error, asyncio.CancelledError)] or failures
+            error = None if isinstance(error, asyncio.CancelledError) else error
+        if error is not None:
+            others = [failure for failure in failures if failure.error is not error]
+            if others:
+                self._say("also failed:\n" + "\n".join(f"  {failure}" for failure in others[:10]))
+            return error
+        if len(failures) > 1:
+            return AgentsError(failures, len(self.agents))
+        return failures[0].error if failures else None
+
+    # -- the results
+
+    def result(self, value: Any) -> Any:
+        """Return `value` with every task of this run in it replaced by its result, or by the exception it raised.
+
+        Lists and dicts are changed in place; tuples and sets are made anew where they hold a task.
+        """
+        tasks = {agent.task: agent for agent in self.agents}
+        return substitute(value, asyncio.Task, lambda task: self._brought(tasks[task]) if task in tasks else task)
+
+    def _brought(self, agent: Agent) -> Any:
+        if not agent.task.done():
+            return agent.task
+        return error if (error := agent.error) is not None else agent.task.result()
+
+    def results(self) -> list[Any]:
+        """Return what every agent brought, in the order in which they were started."""
+        return [self._brought(agent) for agent in self.agents]
+
+
+_Element = TypeVar("_Element")
+#: How deep in lists, tuples, sets and dicts agents are looked for; also what ends a list that holds itself.
+_DEPTH = 4
+
+
+def find_coroutines(value: Any, label: Any = "", depth: int = _DEPTH) -> Iterator[tuple[Any, str]]:
+    """Yield the coroutines in a value (itself, or in lists, tuples, sets and dicts) with a name for each."""
+    if isinstance(value, CoroutineType):
+        yield value, label if isinstance(label, str) and label else value.__qualname__
+    elif depth and type(value) in (list, tuple, set):
+        for index, element in enumerate(value):
+            if isinstance(element, (CoroutineType, list, tuple, set, dict)):
+                yield from find_coroutines(element, _element_label(label, index, len(value)), depth - 1)
+    elif depth and type(value) is dict:
+        for key, element in value.items():
+            if isinstance(element, (CoroutineType, list, tuple, set, dict)):
+                yield from find_coroutines(element, f"{label}[{key!r}]" if label else str(key), depth - 1)
+
+
+def _element_label(label: Any, index: int, count: int) -> Any:
+    if isinstance(label, tuple):
+        return label[index] if len(label) == count else label[min(index, len(label) - 1)]
+    return f"{label}[{index}]" if label else ""
+
+
+def substitute(value: Any, kind: type[_Element], replace: Callable[[_Element], Any], depth: int = _DEPTH) -> Any:
+    """Return `value` with what is a `kind` in it replaced; lists and dicts are changed in place."""
+    if isinstance(value, kind):
+        return replace(value)
+    container = type(value)
+    if depth == 0 or container not in (list, tuple, set, dict):
+        return value
+    entries = value.items() if container is dict else enumerate(value)
+    changes = {
+        key: new
+        for key, old in list(entries)
+        if isinstance(old, (kind, list, tuple, set, dict))
+        if (new := substitute(old, kind, replace, depth - 1)) is not old
+    }
+    if not changes:
+        return value
+    if container in (list, dict):
+        for key, new in changes.items():
+            value[key] = new
+        return value
+    elements = [changes.get(index, element) for index, element in enumerate(value)]
+    try:
+        return container(elements)
+    except TypeError:  # Results that cannot be hashed make no set.
+        return elements
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
