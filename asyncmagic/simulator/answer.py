@@ -19,10 +19,26 @@ _HAND_OFF = re.compile(r"transfer_(back_)?to_|hand_?off_|delegate[ _]work|ask[ _
 _REASONING = {"low": 16, "medium": 64, "high": 256}
 
 
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
+def role(name: str) -> Role:
+    """Return who speaks, from any provider's word for it."""
+    match name:
+        case "system" | "developer":
+            return "system"
+        case "assistant" | "model":
+            return "assistant"
+        case "tool" | "function":
+            return "tool"
+    return "user"
+
+
 class Turn(NamedTuple):
     """One piece of the conversation. `tool` names the tool that an assistant called (`text`: its arguments)."""
 
-    role: Literal["system", "user", "assistant", "tool"]
+    role: Role
     text: str
     tool: str = ""
 
@@ -87,7 +103,7 @@ class Answer:
     id: str
     call: ToolCall | None
     pieces: tuple[str, ...]
-    finish_reason: Literal["stop", "length", "tool_calls"]
+    finish_reason: FinishReason
     usage: Usage
 
     @property
@@ -117,15 +133,14 @@ class Plan:
 def think(prompt: Prompt) -> Answer:
     """Answer the prompt: tools not used yet come first, then a hand-off, once, then text (or JSON for a schema)."""
     rng = Random(prompt.digest)
-    about = text.topic(prompt.question)
     tool = _next_tool(prompt)
     call: ToolCall | None = None
-    finish: Literal["stop", "length", "tool_calls"] = "stop"
+    finish: FinishReason = "stop"
     if tool is not None:
-        call = ToolCall(f"call_{unique_id()}", tool.name, json.dumps(_arguments(tool, rng, about)))
+        call = ToolCall(f"call_{unique_id()}", tool.name, json.dumps(_arguments(tool, rng, prompt.question)))
         pieces, finish = text.tokens(call.arguments), "tool_calls"
     else:
-        pieces = text.tokens(_text(prompt, rng, about))
+        pieces = text.tokens(_text(prompt, rng))
         if prompt.max_tokens is not None and len(pieces) > prompt.max_tokens:
             pieces, finish = pieces[: prompt.max_tokens], "length"
     return Answer(unique_id(), call, tuple(pieces), finish, _usage(prompt, pieces, call))
@@ -150,20 +165,20 @@ def _next_tool(prompt: Prompt) -> Tool | None:
     return next(iter([*plain, *hand_offs, *required]), None)
 
 
-def _arguments(tool: Tool, rng: Random, about: str) -> Any:
-    arguments = fitting(tool.parameters or {"type": "object"}, rng, words=about)
+def _arguments(tool: Tool, rng: Random, question: str) -> Any:
+    arguments = fitting(tool.parameters or {"type": "object"}, rng, words=lambda name: text.value(name, question))
     coworkers = re.search(r"coworkers?:\s*([^,\n]+)", tool.description)
     if coworkers and "coworker" in arguments:
         arguments["coworker"] = coworkers[1].strip()
     return arguments
 
 
-def _text(prompt: Prompt, rng: Random, about: str) -> str:
+def _text(prompt: Prompt, rng: Random) -> str:
     if prompt.schema is not None:
-        return json.dumps(fitting(prompt.schema, rng, words=about))
+        return json.dumps(fitting(prompt.schema, rng, words=lambda name: text.value(name, prompt.question)))
     called = next((turn.tool for turn in reversed(prompt.turns) if turn.role == "assistant" and turn.tool), "")
     finding = next((turn.text for turn in reversed(prompt.turns) if turn.role == "tool"), "")
-    answer = text.write(about, rng, source=called, finding=finding)
+    answer = text.write(text.topic(prompt.question), rng, source=called, finding=finding)
     if any("Final Answer:" in turn.text for turn in prompt.turns):  # CrewAI's format
         answer = f"Thought: I now know the final answer.\nFinal Answer: {answer}"
     if any("TERMINATE" in turn.text for turn in prompt.turns if turn.role == "system"):  # AutoGen's last word

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from asyncmagic.simulator.answer import Answer, Frame, Plan, Prompt, Tool, Turn, Usage, think
+from asyncmagic.simulator.answer import Answer, Frame, Plan, Prompt, Tool, Turn, Usage, role, think
 from asyncmagic.simulator.schema import Json
 
 
@@ -36,19 +36,12 @@ def tool_choice(choice: Any) -> str:
 def _prompt(body: Json) -> Prompt:
     turns: list[Turn] = []
     for message in body["messages"]:
-        role, content = message["role"], content_text(message.get("content"))
-        match role:
-            case "assistant":
-                if content:
-                    turns.append(Turn("assistant", content))
-                for call in message.get("tool_calls") or []:
-                    turns.append(Turn("assistant", call["function"]["arguments"], call["function"]["name"]))
-            case "tool" | "function":
-                turns.append(Turn("tool", content))
-            case "system" | "developer":
-                turns.append(Turn("system", content))
-            case _:
-                turns.append(Turn("user", content))
+        content = content_text(message.get("content"))
+        calls = message.get("tool_calls") or []
+        if content or not calls:
+            turns.append(Turn(role(message["role"]), content))
+        for call in calls:
+            turns.append(Turn("assistant", call["function"]["arguments"], call["function"]["name"]))
     functions = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
     wanted = body.get("response_format") or {}
     schema = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -22,16 +23,16 @@ _FORMATS = {
 }
 
 
-def fitting(schema: Json, rng: Random, *, words: str) -> Any:
-    """Return a value that fits the schema; its free strings are `words`. A `pattern` is not looked at."""
+def fitting(schema: Json, rng: Random, *, words: Callable[[str], str]) -> Any:
+    """Return a value that fits the schema; `words` gives the text for a field's name. A `pattern` is not looked at."""
     return _Filler(schema, rng, words).value(schema, 0)
 
 
 class _Filler:
-    def __init__(self, root: Json, rng: Random, words: str) -> None:
+    def __init__(self, root: Json, rng: Random, words: Callable[[str], str]) -> None:
         self.root, self.rng, self.words = root, rng, words
 
-    def value(self, schema: Any, depth: int) -> Any:
+    def value(self, schema: Any, depth: int, name: str = "") -> Any:
         schema = self.resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -42,12 +43,14 @@ class _Filler:
             others = [choice for choice in choices if self.resolved(choice).get("type") not in ("null", "NULL")]
             if not others or (depth > _DEEP and len(others) < len(choices)):
                 return None
-            return self.value({**{k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}, **others[0]}, depth)
+            return self.value(
+                {**{k: v for k, v in schema.items() if k not in ("anyOf", "oneOf")}, **others[0]}, depth, name
+            )
         match self.kind(schema):
             case "object":
                 return self.object(schema, depth)
             case "array":
-                return self.array(schema, depth)
+                return self.array(schema, depth, name)
             case "integer":
                 return self.number(schema, whole=True)
             case "number":
@@ -57,7 +60,7 @@ class _Filler:
             case "null":
                 return None
             case _:
-                return self.string(schema)
+                return self.string(schema, name)
 
     def resolved(self, schema: Any) -> Json:
         """Follow `$ref` and fold `allOf` in; `true` allows everything."""
@@ -87,14 +90,14 @@ class _Filler:
     def object(self, schema: Json, depth: int) -> Json:
         properties: Json = schema.get("properties") or {}
         wanted = properties if depth < _DEEP else schema.get("required") or []
-        return {name: self.value(properties.get(name, {}), depth + 1) for name in wanted}
+        return {name: self.value(properties.get(name, {}), depth + 1, name) for name in wanted}
 
-    def array(self, schema: Json, depth: int) -> list[Any]:
+    def array(self, schema: Json, depth: int, name: str) -> list[Any]:
         if "prefixItems" in schema:
-            return [self.value(item, depth + 1) for item in schema["prefixItems"]]
+            return [self.value(item, depth + 1, name) for item in schema["prefixItems"]]
         fewest = int(schema.get("minItems") or 0)
         count = fewest if depth >= _DEEP else min(max(fewest, 2), int(schema.get("maxItems") or max(fewest, 2)))
-        return [self.value(schema.get("items"), depth + 1) for _ in range(count)]
+        return [self.value(schema.get("items"), depth + 1, name) for _ in range(count)]
 
     def number(self, schema: Json, *, whole: bool) -> int | float:
         step = schema.get("multipleOf") or 1
@@ -112,11 +115,11 @@ class _Filler:
         value = self.rng.randint(first, last) * step
         return int(value) if whole else float(value)
 
-    def string(self, schema: Json) -> str:
+    def string(self, schema: Json, name: str) -> str:
         if schema.get("format") in _FORMATS:
             return _FORMATS[schema["format"]]
         fewest, most = int(schema.get("minLength") or 0), schema.get("maxLength")
-        text = self.words
+        text = words = self.words(name)
         while len(text) < fewest:
-            text = f"{text} {self.words}"
+            text = f"{text} {words}"
         return text[:most]

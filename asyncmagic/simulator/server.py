@@ -35,7 +35,8 @@ class BaseURL(str):
 class Server:
     """A running simulator; `with` stops it at the end, and so does the end of the process.
 
-    `log` lists the exchanges in the order of their ends, `in_flight` and `most_in_flight` count requests being answered.
+    `log` lists the exchanges in the order of their ends; `in_flight` and `most_in_flight` count the requests being
+    answered, now and at the busiest moment.
     """
 
     def __init__(self, settings: Settings, *, port: int = 0) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
-from asyncmagic.simulator import chat
+from asyncmagic.simulator import chat, embeddings, gemini, messages, models
 from asyncmagic.simulator.answer import Frame, Plan, unique_id
 from asyncmagic.simulator.faults import FAULT_HEADER, Fault, Request, named_fault
 from asyncmagic.simulator.log import Exchange
-from asyncmagic.simulator.providers import MESSAGES, OPENAI, Provider
+from asyncmagic.simulator.providers import ANTHROPIC, GOOGLE, MESSAGES, OPENAI, Provider
+from asyncmagic.simulator.responses import Responses
 from asyncmagic.simulator.schema import Json
 
 
@@ -37,7 +38,9 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    path: re.Pattern[str]
+    """Which path is answered how; the path's named groups join the request's body."""
+
+    path: str
     api: str
     provider: Provider
     plan: Callable[[Json], Plan]
@@ -55,7 +58,25 @@ class Service:
         self.number = 0
         self.attempts: Counter[bytes] = Counter()
         self.tasks: set[asyncio.Task[None]] = set()
-        self.routes = (Route(re.compile(r".*/chat/completions"), "chat", OPENAI, chat.plan),)
+        self.routes = (
+            Route(".*/chat/completions", "chat", OPENAI, chat.plan),
+            Route(".*/responses", "responses", OPENAI, Responses()),
+            Route(".*/embeddings", "embeddings", OPENAI, embeddings.plan),
+            Route(".*/models", "models", OPENAI, models.plan, method="GET"),
+            Route(".*/messages", "messages", ANTHROPIC, messages.plan),
+            Route(
+                ".*/models/(?P<model>[^/:]+):(?P<action>generate|streamGenerate)Content",
+                "generate_content",
+                GOOGLE,
+                gemini.plan,
+            ),
+            Route(
+                ".*/models/(?P<model>[^/:]+):(?P<action>embed|batchEmbed)Contents?",
+                "embeddings",
+                GOOGLE,
+                embeddings.google_plan,
+            ),
+        )
 
     def __call__(self, http: HTTPServerRequest) -> None:
         # Without this the kernel holds small chunks back until the one before is acknowledged.
@@ -67,7 +88,7 @@ class Service:
 
     def route(self, http: HTTPServerRequest) -> tuple[Route, re.Match[str]] | None:
         for route in self.routes:
-            found = route.path.fullmatch(http.path)
+            found = re.fullmatch(route.path, http.path)
             if found and route.method == http.method:
                 return route, found
         return None
@@ -98,7 +119,7 @@ class _Visit:
             model="",
             stream=False,
             request_id=f"req_{unique_id()}",
-            retry_count=int(http.headers.get("x-stainless-retry-count") or 0),
+            retry_count=int(retries) if (retries := http.headers.get("x-stainless-retry-count", "")).isdecimal() else 0,
             started_ns=time.perf_counter_ns(),
         )
 
@@ -113,6 +134,11 @@ class _Visit:
                 await self.deliver(plan)
         except (asyncio.CancelledError, StreamClosedError):
             self.note(outcome="disconnected")
+        except Exception as error:  # a `faults` function of the user's that fails
+            if self.exchange.first_byte_ns is None:
+                self.refuse(500, f"The simulator failed: {type(error).__name__}: {error}")
+            else:
+                self.drop()
         finally:
             self.end()
 
@@ -170,6 +196,9 @@ class _Visit:
         for data, weight, early in frames:
             if weight:
                 await self.until(first + (tokens / pace if pace else 0))
+                if fault.drop_after is not None and tokens >= fault.drop_after:
+                    self.drop()
+                    return
                 if fault.malformed and tokens >= 2:
                     data = data[: len(data) // 2].rstrip() + b"\n\n"
                     weight, fault = 0, replace(fault, malformed=False)
@@ -185,9 +214,6 @@ class _Visit:
                 self.note(output_tokens=tokens)
                 await self.write(held)
                 held = b""
-                if tokens == fault.drop_after:
-                    self.drop()
-                    return
         if self.exchange.first_byte_ns is None:
             self.head(200, "text/event-stream; charset=utf-8")
         self.finish(held, plan)

@@ -7,10 +7,11 @@ from random import Random
 
 _TOKEN = re.compile(r"\s*\w{1,8}|\s*[^\w\s]|\s+")
 _LABEL = re.compile(r"^\s*[A-Z][\w ]{0,24}:\s+")
-_LEAD_IN = frozenset(
-    """a an about answer are briefly brief can could describe do does explain fact facts find for give go how in into
-    is look me of on one our out paragraph please question report research say sentence sentences short some summarise
-    summarize summary tell the think this three to topic two up us user what when where which who why write you""".split()
+_LEAD_IN = re.compile(
+    r"""a|about|an|answer|are|brief|briefly|can|could|describe|do|does|explain|facts?|find|for|give|go|how|in|into|is|
+    look|me|of|on|one|our|out|paragraph|please|question|report|research|say|sentences?|short|some|summari[sz]e|summary|
+    tell|the|think|this|three|to|topic|two|up|us|user|what|when|where|which|who|why|write|you""",
+    re.VERBOSE | re.IGNORECASE,
 )
 _OPENINGS = (
     "Here is what matters about {topic}.",
@@ -32,7 +33,7 @@ _MIDDLES = (
     "The open question is who pays, and when.",
 )
 _CLOSINGS = (
-    "In short, {topic} deserves a second look.",
+    "In short, give {topic} a second look.",
     "So the sensible next step is to measure, then decide.",
     "On balance, the outlook for {topic} is good.",
     "That is the state of {topic} today; the next few years will tell.",
@@ -51,13 +52,20 @@ def topic(message: str) -> str:
     sentence = re.split(r"[.?!;](?:\s|$)", _LABEL.sub("", line))[0]
     _, found, rest = sentence.partition(" about ")
     words = re.findall(r"[\w'’+#-]+", rest if found else sentence)
-    start = next((i for i, word in enumerate(words) if word.lower() not in _LEAD_IN), len(words))
+    start = next((i for i, word in enumerate(words) if not _LEAD_IN.fullmatch(word)), len(words))
     if start and start < len(words) and words[start - 1].lower() == "the":
         start -= 1
     words = words[start : start + 6]
-    while words and words[-1].lower() in _LEAD_IN:
+    while words and _LEAD_IN.fullmatch(words[-1]):
         del words[-1]
     return " ".join(words) or "your question"
+
+
+def value(name: str, message: str) -> str:
+    """Return what a field of that name holds: a place that the message names, or else the message's topic."""
+    if name.lower() in ("city", "country", "destination", "location", "place", "town"):
+        return next(iter(re.findall(r"\b(?:in|to|at|for|of|from) ([A-Z]\w+(?: [A-Z]\w+)*)", message)), "Paris")
+    return topic(message)
 
 
 def write(about: str, rng: Random, *, source: str = "", finding: str = "") -> str:
