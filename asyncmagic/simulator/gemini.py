@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
 from asyncmagic.simulator.answer import Answer, Frame, Plan, Prompt, Tool, Turn, role, think
 from asyncmagic.simulator.schema import Json
@@ -20,34 +22,43 @@ def plan(body: Json) -> Plan:
 
 
 def _prompt(body: Json) -> Prompt:
-    instruction = body.get("systemInstruction") or {}
-    turns = [Turn("system", part.get("text", "")) for part in instruction.get("parts", [])]
+    turns = [Turn("system", part.get("text", "")) for part in (_get(body, "systemInstruction") or {}).get("parts", [])]
     for content in body["contents"]:
         for part in content.get("parts", []):
-            if "functionCall" in part:
-                call = part["functionCall"]
+            call, result = _get(part, "functionCall"), _get(part, "functionResponse")
+            if call:
                 turns.append(Turn("assistant", json.dumps(call.get("args") or {}), call["name"]))
-            elif "functionResponse" in part:
-                turns.append(Turn("tool", _result(part["functionResponse"].get("response"))))
+            elif result:
+                turns.append(Turn("tool", _result(result.get("response"))))
             else:
                 turns.append(Turn(role(content.get("role", "user")), part.get("text", "")))
-    functions = [f for tool in body.get("tools") or [] for f in tool.get("functionDeclarations") or []]
-    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
-    allowed = calling.get("allowedFunctionNames") or []
-    config = body.get("generationConfig") or {}
-    schema = config.get("responseJsonSchema") or config.get("responseSchema")
+    calling = _get(_get(body, "toolConfig") or {}, "functionCallingConfig") or {}
+    allowed = _get(calling, "allowedFunctionNames") or []
+    config = _get(body, "generationConfig") or {}
+    schema = _get(config, "responseJsonSchema") or _get(config, "responseSchema")
     return Prompt(
         model=body["model"],
         turns=tuple(turns),
         stream=body["action"] == "streamGenerate",
         tools=tuple(
-            Tool(f["name"], f.get("description") or "", f.get("parametersJsonSchema") or f.get("parameters") or {})
-            for f in functions
+            Tool(
+                each["name"],
+                each.get("description") or "",
+                _get(each, "parametersJsonSchema") or each.get("parameters") or {},
+            )
+            for tool in body.get("tools") or []
+            for each in _get(tool, "functionDeclarations") or []
         ),
         tool_choice=allowed[0] if len(allowed) == 1 else _MODES.get(calling.get("mode", ""), "auto"),
-        schema=schema or ({"type": "object"} if config.get("responseMimeType") == "application/json" else None),
-        max_tokens=config.get("maxOutputTokens"),
+        schema=schema or ({"type": "object"} if _get(config, "responseMimeType") == "application/json" else None),
+        max_tokens=_get(config, "maxOutputTokens"),
     )
+
+
+def _get(message: Json, name: str) -> Any:
+    """Return a field by its camelCase name; Google reads snake_case as well, and its SDK writes both."""
+    snake_case = re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+    return message.get(name, message.get(snake_case))
 
 
 def _result(response: object) -> str:

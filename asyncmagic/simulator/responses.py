@@ -129,7 +129,7 @@ def _frames(body: Json, answer: Answer, item: Json) -> Iterator[Frame]:
         yield event("response.output_item.added", output_index=0, item=opened)
         for piece in answer.pieces:
             yield event("response.function_call_arguments.delta", tokens=1, **place, delta=piece)
-        done = {"arguments": answer.call.arguments, "name": answer.call.name}
+        done: Json = {"arguments": answer.call.arguments, "name": answer.call.name}
         yield event("response.function_call_arguments.done", **place, **done)
     else:
         part = item["content"][0]
