@@ -135,9 +135,9 @@ class Kernel:
         iopub, shell = self.client.iopub_channel, self.client.shell_channel
         ready, _, _ = zmq.select([iopub.socket, shell.socket], [], [], timeout)
         if iopub.socket in ready:
-            self._take(iopub.get_msg(timeout=0))
+            self._take(self.client.get_iopub_msg(timeout=0))
         if shell.socket in ready:
-            reply = shell.get_msg(timeout=0)
+            reply = self.client.get_shell_msg(timeout=0)
             if cell := self._cells.get(reply["parent_header"].get("msg_id")):
                 cell.reply = reply
         return bool(ready)

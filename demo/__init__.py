@@ -1,0 +1,1 @@
+"""Notebooks that show what asyncmagic does; `python -m demo` runs them."""
