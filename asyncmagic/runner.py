@@ -28,6 +28,13 @@ class Options:
     fail_fast: bool = False
     return_exceptions: bool = False
 
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit must be 1 or more, not {self.limit}")
+        for name, seconds in (("timeout", self.timeout), ("agent_timeout", self.agent_timeout)):
+            if seconds is not None and not seconds > 0:
+                raise ValueError(f"{name} is in seconds and must be above 0, not {seconds:g}")
+
 
 @dataclass(slots=True, eq=False)
 class Agent:
@@ -45,12 +52,12 @@ class Agent:
         """What the finished task raised, if anything; asking does not count as having handled it."""
         if self.task.cancelled():
             return asyncio.CancelledError(f"{self.name} was cancelled")
-        return self.task._exception  # type: ignore[attr-defined,no-any-return]
+        return self.task._exception
 
     @property
     def was_handled(self) -> bool:
         """Whether the user's own code has awaited it and so already met what it raised."""
-        return not self.task.cancelled() and not self.task._log_traceback  # type: ignore[attr-defined]
+        return not self.task.cancelled() and not self.task._log_traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +104,12 @@ class Run:
         self.trace = trace
         self.options = options
         self.agents: list[Agent] = []
+        #: After the block: the agents that failed and whose error nobody in it has handled.
+        self.failed: list[Failure] = []
         self.reason: Reason | None = None
         self._say = say
         self._agents: dict[int, Agent] = {}
         self._slots = asyncio.Semaphore(options.limit) if options.limit else None
-        self._is_waiting_for_slots = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Run:
@@ -157,7 +165,7 @@ class Run:
             except TimeoutError as error:
                 if deadline.expired():
                     seconds = self.options.agent_timeout
-                    raise TimeoutError(f"{agent.name} took longer than --agent-timeout {seconds:g} s") from error
+                    raise _plain(TimeoutError(f"{agent.name} took longer than {seconds:g} s")) from error
                 raise
 
     def _on_done(self, agent: Agent, coroutine: Awaitable[Any]) -> None:
@@ -182,7 +190,8 @@ class Run:
 
     def cancel_agents(self) -> None:
         for agent in self.agents:
-            agent.task.cancel()
+            if not agent.task.done():  # On a finished task it would mark the exception as read.
+                agent.task.cancel()
 
     def cancel(self, span_id: int | None = None) -> None:
         """Cancel the agent whose span has that id, or the whole run. May be called on any thread."""
@@ -258,8 +267,7 @@ class Run:
         for agent in late if self.reason != "failed" else ():
             self._say(f"while it was stopped, {Failure(agent.name, agent.line, agent.error or Exception())}")
 
-    def failures(self) -> list[Failure]:
-        """Return the agents that failed and whose error nobody in the cell has handled."""
+    def _failures(self) -> list[Failure]:
         return [
             Failure(agent.name, agent.line, error)
             for agent in self.agents
@@ -269,18 +277,20 @@ class Run:
 
     def _outcome(self, error: BaseException | None) -> BaseException | None:
         """Return what the cell is to raise, after everything has ended."""
-        failures = self.failures()
+        failures = self.failed = self._failures()
         for agent in self.agents:
             if agent.task.done() and not agent.task.cancelled():
                 agent.task.exception()  # Told below: the loop need not complain that nobody asked.
         if self.reason in ("interrupted", "cancelled"):
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 return error
-            return KeyboardInterrupt("cancelled from the page" if self.reason == "cancelled" else "stopped")
+            finished = sum(agent.task.done() and agent.error is None for agent in self.agents)
+            how = "cancelled from the page" if self.reason == "cancelled" else "stopped"
+            return _plain(KeyboardInterrupt(f"{how}; {finished} of {len(self.agents)} agents had finished"))
         if self.reason == "timeout":
             late = [failure.name for failure in failures if isinstance(failure.error, asyncio.CancelledError)]
             what = f"{len(late)} of {len(self.agents)} agents had not finished: {_listed(late)}" if late else "stopped"
-            return TimeoutError(f"--timeout {self.options.timeout:g} s: {what}")
+            return _plain(TimeoutError(f"after {self.options.timeout:g} s {what}"))
         if self.options.return_exceptions and (error is None or self.reason == "failed"):
             return None
         if self.reason == "failed":
@@ -365,6 +375,15 @@ def substitute(value: Any, kind: type[_Element], replace: Callable[[_Element], A
         return container(elements)
     except TypeError:  # Results that cannot be hashed make no set.
         return elements
+
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def _plain(error: _Error) -> _Error:
+    """Let IPython show an error of ours as its message alone: its traceback would point at asyncmagic."""
+    error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
+    return error
 
 
 def _listed(names: Iterable[str]) -> str:

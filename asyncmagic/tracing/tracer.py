@@ -175,7 +175,7 @@ class Tracer:
         span.end = self.clock() if end is None else end
         if error is not None:
             span.status = "ERROR"
-            span.attributes[ERROR_TYPE] = error if isinstance(error, str) else _type_name(error)
+            span.attributes[ERROR_TYPE] = error if isinstance(error, str) else type_name(error)
             span.message = message if message is not None else "" if isinstance(error, str) else str(error)
         self._notify("on_end", span)
 
@@ -218,6 +218,10 @@ class Tracer:
         """Tell the processors that a span changed, after changing it in place."""
         self._notify("on_update", span)
 
+    def make_current(self, span: Span | None) -> None:
+        """Make `span` the current one in this context from here on, for cells, whose end runs in another context."""
+        _current_span.set(span)
+
     @contextmanager
     def use(self, span: Span | None) -> Iterator[None]:
         """Make `span` the current one inside the block: what starts there belongs to it."""
@@ -258,7 +262,8 @@ class Tracer:
                 self._processors[span.trace.trace_id] = tuple(other for other in remaining if other is not processor)
 
 
-def _type_name(error: BaseException) -> str:
+def type_name(error: BaseException) -> str:
+    """Return the name of an error's type as `error.type` has it."""
     # OpenTelemetry asks for the canonical class name; users know built-in ones and asyncio's without a module.
     kind = type(error)
     if isinstance(error, asyncio.CancelledError):

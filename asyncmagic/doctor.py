@@ -1,0 +1,63 @@
+"""`%asynctrace doctor`: what on this kernel helps or hurts, in plain words, with the command that mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+
+from asyncmagic.instrumentation import INSTRUMENTORS
+from asyncmagic.session import Session
+
+_PACKAGES = ("asyncmagic", "ipython", "ipykernel", "ipywidgets", "anywidget", "httpx", "httpx2", "openai", "anthropic")
+
+
+def report(session: Session) -> str:
+    """Return the findings as lines that begin with `ok`, `--` (worth knowing) or `!!` (hurts)."""
+    return "\n".join([*_versions(), *_loop(), *_watched(session)])
+
+
+def _versions() -> Iterator[str]:
+    found = {name: _version(name) for name in _PACKAGES}
+    yield "ok  Python " + platform.python_version() + " · " + " · ".join(f"{n} {v}" for n, v in found.items() if v)
+    if not found["anywidget"]:
+        yield "!!  anywidget is missing, so nothing is drawn live: pip install anywidget"
+    if not found["openai"]:
+        yield "--  the OpenAI SDK is not installed: pip install 'asyncmagic[openai]'"
+    if (found["ipykernel"] or "99") < "7.4" and found["ipykernel"]:
+        yield f"--  ipykernel {found['ipykernel']} hands clicks on after the cell; %%agents works around that"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _loop() -> Iterator[str]:
+    try:
+        loop: asyncio.AbstractEventLoop | None = asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:
+        loop = None
+    kind = f"{type(loop).__module__}.{type(loop).__qualname__}" if loop is not None else "none yet"
+    yield f"ok  event loop: {kind}{', debug mode (slow)' if loop is not None and loop.get_debug() else ''}"
+    if hasattr(asyncio, "_nest_patched"):
+        yield (
+            "!!  nest_asyncio is applied: asyncio.timeout around a nested run never fires, and Stop leaves children "
+            "behind. %%agents needs it never; restart the kernel without nest_asyncio.apply(), use --nest for one cell"
+        )
+
+
+def _watched(session: Session) -> Iterator[str]:
+    for name in INSTRUMENTORS:
+        if name in session.broken:
+            yield f"!!  {name} cannot be watched: {session.broken[name]}"
+        elif name in sys.modules or name in ("loop", "http", "threads", "blocking"):
+            yield f"ok  {name} is watched while something is traced"
+        else:
+            yield f"--  {name} is not imported; it is watched as soon as it is"
+    if "httpx" in sys.modules and "httpx2" not in sys.modules:
+        yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"

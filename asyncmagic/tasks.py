@@ -1,0 +1,81 @@
+"""`%asynctrace tasks`: the tasks alive on the loop now, as a tree of who awaits whom."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+from pathlib import PurePath
+from types import FrameType
+from typing import Any
+
+_KERNEL = ("ipykernel", "IPython", "jupyter_client", "tornado", "zmq")
+
+
+def tree(loop: asyncio.AbstractEventLoop | None = None) -> str:
+    """Return the tasks of the loop as text: a line each with its state and where it awaits, awaited ones below."""
+    loop = loop or _the_loop()
+    alive = [task for task in asyncio.all_tasks(loop) if not _is_kernels(task)]
+    if not alive:
+        return "no tasks are alive on this loop"
+    awaited = {task: waiting for task in alive if (waiting := _awaited_task(task)) in alive}
+    roots = [task for task in alive if task not in awaited.values()]
+    lines: list[str] = []
+
+    def write(task: asyncio.Task[Any], depth: int) -> None:
+        lines.append(f"{'  ' * depth}{task.get_name()}  {_state(task)}{_place(task)}")
+        if (below := awaited.get(task)) is not None and depth < 50:
+            write(below, depth + 1)
+
+    for task in sorted(roots, key=lambda task: task.get_name()):
+        write(task, 0)
+    return "\n".join(lines)
+
+
+def _the_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.get_event_loop_policy().get_event_loop()
+
+
+def _is_kernels(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is not None and any(part in PurePath(code.co_filename).parts for part in _KERNEL)
+
+
+def _waiter(task: asyncio.Task[Any]) -> Any:
+    return getattr(task, "_fut_waiter", None)
+
+
+def _awaited_task(task: asyncio.Task[Any]) -> Any:
+    waiter = _waiter(task)
+    if isinstance(waiter, asyncio.Task):
+        return waiter
+    children = getattr(waiter, "_children", ())  # of gather
+    return next((child for child in children if isinstance(child, asyncio.Task) and not child.done()), None)
+
+
+def _state(task: asyncio.Task[Any]) -> str:
+    if task is asyncio.current_task(task.get_loop()):
+        return "running"
+    if task.cancelling():
+        return "being cancelled"
+    return "waiting" if _waiter(task) is not None else "ready"
+
+
+def _place(task: asyncio.Task[Any]) -> str:
+    """Return where the task awaits: its innermost line that is not the standard library's."""
+    found: FrameType | None = None
+    coroutine: Any = task.get_coro()
+    for _ in range(100):
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is None:
+            break
+        file = frame.f_code.co_filename
+        if found is None or not ("site-packages" in file or "asyncio" in PurePath(file).parts):
+            found = frame
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    if found is None:
+        return ""
+    line = linecache.getline(found.f_code.co_filename, found.f_lineno).strip()
+    return f"  {found.f_code.co_qualname} line {found.f_lineno}: {line}" if line else f"  {found.f_code.co_qualname}"
