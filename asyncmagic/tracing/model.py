@@ -70,11 +70,17 @@ class StateLog:
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)
 
+    def amend(self, state: State, detail: str | None = None) -> None:
+        """Correct the latest change, now that more is known of it."""
+        self._codes[-1] = _CODES[state]
+        self._details[-1] = sys.intern(detail) if detail is not None else None
+
     def __len__(self) -> int:
         return len(self._times)
 
     def __iter__(self) -> Iterator[tuple[int, State, str | None]]:
-        for time, code, detail in zip(self._times, self._codes, self._details, strict=True):
+        # Not strict: another thread may be between two of the three appends.
+        for time, code, detail in zip(self._times, self._codes, self._details, strict=False):
             yield time, STATES[code], detail
 
     def last(self) -> tuple[int, State, str | None]:

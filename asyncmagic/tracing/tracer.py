@@ -23,6 +23,7 @@ from asyncmagic.tracing.model import (
     StateLog,
     Trace,
 )
+from asyncmagic.tracing.redaction import redact
 from asyncmagic.tracing.semconv import ERROR_TYPE
 
 logger = logging.getLogger("asyncmagic")
@@ -95,9 +96,14 @@ class Tracer:
     def add_source(self, source: SpanSource) -> None:
         """Ask `source` for its spans whenever a trace is read. For instrumentors that record lazily."""
         self._sources.append(source)
+        for trace in list(self._traces.values()):
+            trace.sources.append(source)
 
     def remove_source(self, source: SpanSource) -> None:
         self._sources.remove(source)
+        for trace in list(self._traces.values()):
+            source.collect(trace)
+            trace.sources.remove(source)
 
     # -- spans
 
@@ -176,7 +182,7 @@ class Tracer:
         if error is not None:
             span.status = "ERROR"
             span.attributes[ERROR_TYPE] = error if isinstance(error, str) else type_name(error)
-            span.message = message if message is not None else "" if isinstance(error, str) else str(error)
+            span.message = redact(message if message is not None else "" if isinstance(error, str) else str(error))
         self._notify("on_end", span)
 
     def reopen_span(self, span: Span) -> None:

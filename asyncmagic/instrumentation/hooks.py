@@ -1,0 +1,159 @@
+"""How a loop is watched: what is replaced on it, so that each step of each task reaches its log."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from asyncio import AbstractEventLoop, tasks
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from types import BuiltinFunctionType, MethodType
+from typing import Any
+from weakref import ref
+
+from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog
+
+
+def _step_type() -> type | None:
+    """Return the type of the callback by which a task written in C asks for a step."""
+    try:
+        from _asyncio import Task  # not `asyncio.Task`, where nest_asyncio puts another one
+    except ImportError:
+        return None
+    asked: list[Any] = []
+
+    class Listener:
+        def get_debug(self) -> bool:
+            return False
+
+        def call_soon(self, callback: Any, *_: Any, context: Any = None) -> None:
+            asked.append(callback)
+
+    async def nothing() -> None: ...
+
+    coroutine = nothing()
+    task: Any = Task(coroutine, loop=Listener())  # type: ignore[arg-type]
+    coroutine.close()
+    task._log_destroy_pending = False
+    return type(asked[0])
+
+
+STEP = _step_type()
+WAKE_UP = BuiltinFunctionType
+_PythonTask: type = tasks._PyTask  # type: ignore[attr-defined]
+
+
+def is_step(callback: Any) -> bool:
+    """Whether a callback is the step of a task; `callback.__self__` is that task then."""
+    kind = type(callback)
+    if kind is MethodType:
+        return isinstance(callback.__self__, _PythonTask) and callback.__name__ in ("__step", "__wakeup")
+    # By its name too: `loop.call_soon(task.cancel)` is a builtin of a task as well.
+    return kind is STEP or (kind is WAKE_UP and callback.__name__ == "task_wakeup")
+
+
+def may_be_first(step: Any) -> bool:
+    """Whether a step may be a task's first: not if something has woken the task up."""
+    return type(step) is STEP or getattr(step, "__name__", None) == "__step"
+
+
+def has_begun(task: asyncio.Task[Any]) -> bool:
+    coroutine = task.get_coro()
+    return not inspect.iscoroutine(coroutine) or inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
+
+
+class Replacements:
+    """Methods put on one loop. What was there comes back, and what another tool put on top of them stays."""
+
+    def __init__(self, loop: AbstractEventLoop, methods: dict[str, Callable[..., Any]]) -> None:
+        self._before = {name: loop.__dict__.get(name) for name in methods}
+        # Weakly: they hold the loop, which holds them.
+        self._methods = {name: ref(method) for name, method in methods.items()}
+        loop.__dict__.update(methods)
+
+    def remove(self, loop: AbstractEventLoop) -> None:
+        for name, method in self._methods.items():
+            if loop.__dict__.get(name) is method():
+                del loop.__dict__[name]
+                if self._before[name] is not None:
+                    loop.__dict__[name] = self._before[name]
+
+
+def catch_up(loop: AbstractEventLoop, log: TaskLog) -> deque[Any]:
+    """See tasks that are about to begin: those of `asyncio.run` are made before their loop runs. Return the queue."""
+    ready: deque[Any] = getattr(loop, "_ready", deque())
+    for handle in ready:
+        callback = handle._callback
+        if is_step(callback) and may_be_first(callback) and not has_begun(callback.__self__):
+            log.catch_up(callback.__self__, handle._context)
+    return ready
+
+
+def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
+    """Watch any kind of loop by the two methods through which tasks reach it; return the way to stop."""
+    is_watching = True
+    call_soon_before = loop.call_soon
+    live, steps, mark, now, waits = log.live, log.steps, log.mark, log.now, log.waits
+
+    def step(callback: Callable[..., Any], ready: float, *args: Any) -> None:
+        task = callback.__self__  # type: ignore[attr-defined]
+        record = live.get(id(task))
+        if record is None:
+            callback(*args)
+            return
+        wait = 0
+        if ready - record.since > LOOKED_UP and record.looked != record.since:
+            wait = waits.number(task)
+        mark[0] = start = now()
+        try:
+            callback(*args)
+        finally:
+            end = now()
+            mark[0] = 0.0
+            steps.extend((record.index + wait * INDEX, ready, start, end))
+            record.since = end
+            if task.done() and record.outcome is None:
+                log.finish(record, task)
+
+    def call_soon(callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+        if is_watching and is_step(callback):
+            ready = now()
+            task = callback.__self__  # type: ignore[attr-defined]
+            if (
+                id(task) in live
+                or (may_be_first(callback) and log.register(task, context, ready))
+                or log.is_traced(context)
+            ):
+                return call_soon_before(step, callback, ready, *args, context=context)
+        return call_soon_before(callback, *args, context=context)
+
+    ready_handles = catch_up(loop, log)
+    for position, handle in enumerate(ready_handles):
+        if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
+            args = (handle._callback, now(), *handle._args)
+            ready_handles[position] = asyncio.Handle(step, args, loop, handle._context)
+    replacements = Replacements(loop, {"call_soon": call_soon, "create_task": _create_task(loop, log)})
+
+    def stop() -> None:
+        nonlocal is_watching
+        is_watching = False
+        if (watched := log.loop()) is not None:
+            replacements.remove(watched)
+
+    return stop
+
+
+def _create_task(loop: AbstractEventLoop, log: TaskLog) -> Callable[..., asyncio.Task[Any]]:
+    """See tasks that a task factory starts eagerly: they may be done before they ask for a step."""
+    create_task_before = loop.create_task
+
+    def create_task(coroutine: Coroutine[Any, Any, Any], *args: Any, **options: Any) -> asyncio.Task[Any]:
+        if loop.get_task_factory() is None:
+            return create_task_before(coroutine, *args, **options)
+        with log.starting(coroutine, options.get("context")) as started:
+            task = create_task_before(coroutine, *args, **options)
+            started(task)
+        return task
+
+    return create_task

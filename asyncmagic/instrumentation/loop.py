@@ -1,0 +1,104 @@
+"""The event loop: every task of a traced run becomes a span with its states; the threads' loops too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from asyncio import AbstractEventLoop, events
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from asyncmagic.instrumentation.hooks import watch_calls
+from asyncmagic.instrumentation.tasklog import TaskLog
+from asyncmagic.tracing.model import Span, Trace
+from asyncmagic.tracing.tracer import Tracer
+
+logger = logging.getLogger("asyncmagic")
+
+_watchers: WeakKeyDictionary[Tracer, Watcher] = WeakKeyDictionary()
+
+
+@contextmanager
+def instrument(tracer: Tracer) -> Iterator[None]:
+    """Watch the running loop, and every loop that starts to run meanwhile, until the block is left."""
+    watcher = _watchers.get(tracer)
+    if watcher is None:
+        watcher = _watchers[tracer] = Watcher(tracer)
+    watcher.users += 1
+    if watcher.users == 1:
+        watcher.start()
+    try:
+        yield
+    finally:
+        watcher.users -= 1
+        if watcher.users == 0:
+            del _watchers[tracer]
+            watcher.stop()
+
+
+class Watcher:
+    """Watches loops for one tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self.tracer = tracer
+        self.users = 0
+        self._logs: WeakKeyDictionary[AbstractEventLoop, TaskLog] = WeakKeyDictionary()
+        #: Also those whose loop is gone: they may hold what nobody has collected yet.
+        self._open_logs: dict[TaskLog, Callable[[], None]] = {}
+        self._opening = threading.Lock()
+
+    def start(self) -> None:
+        self._set_running_loop = events._set_running_loop
+        events._set_running_loop = self._on_running_loop
+        self.tracer.find_task_span = self.current
+        self.tracer.adopt_task = self.adopt
+        self.tracer.add_source(self)
+        if (loop := asyncio._get_running_loop()) is not None:
+            self.log(loop)
+
+    def stop(self) -> None:
+        if events._set_running_loop == self._on_running_loop:
+            events._set_running_loop = self._set_running_loop
+        self.tracer.find_task_span = self.tracer.adopt_task = None
+        self.tracer.remove_source(self)
+        for unhook in self._open_logs.values():
+            unhook()
+
+    def log(self, loop: AbstractEventLoop) -> TaskLog:
+        """Return the log of a loop, which is watched from now on. Call it on that loop's thread."""
+        log = self._logs.get(loop)
+        if log is None:
+            log = TaskLog(self.tracer, loop)
+            with self._opening:
+                self._logs[loop] = log
+                self._open_logs[log] = watch_calls(loop, log)
+        return log
+
+    def current(self, inherited: Span | None) -> Span | None:
+        """See `Tracer.find_task_span`."""
+        loop = asyncio._get_running_loop()
+        task = asyncio.current_task(loop) if loop is not None else None
+        return self.log(loop).current(inherited, task) if loop is not None and task is not None else inherited
+
+    def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
+        """See `Tracer.adopt_task`."""
+        self.log(task.get_loop()).adopt(task, span)
+
+    def collect(self, trace: Trace) -> None:
+        """See `SpanSource`."""
+        for log in list(self._open_logs):
+            log.collect(trace)
+            if log.is_over:
+                self._open_logs.pop(log, None)
+
+    def _on_running_loop(self, loop: AbstractEventLoop | None) -> None:
+        self._set_running_loop(loop)
+        if loop is None or not self.users:
+            return
+        try:
+            self.log(loop)
+        except Exception:
+            logger.exception("%r cannot be watched; your code is not affected", loop)

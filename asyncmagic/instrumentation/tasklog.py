@@ -1,0 +1,434 @@
+"""What one event loop's tasks did: appended as it happens, made into spans when somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from array import array
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+from weakref import ref
+
+from asyncmagic.instrumentation.places import is_housekeeping, is_users, line_at
+from asyncmagic.instrumentation.waits import Waits, given_name
+from asyncmagic.tracing.model import Attributes, Span, StateLog, Trace
+from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE
+from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
+
+#: A wait at least this long, in seconds, is looked up: shorter ones would cost more than they tell.
+LOOKED_UP = 0.001
+#: Steps held as Python objects before they are packed into 8 bytes a number.
+_CHUNK = 8192
+#: A step's first number carries the task's index and, above it, the number of what the task waited for.
+INDEX = 1 << 32
+
+#: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
+UNKNOWN, _LOOK = -1.0, -2.0
+
+_read_span = _current_span.get
+
+
+class TaskRecord(ref["asyncio.Task[Any]"]):
+    """A task that is being watched, referred to weakly."""
+
+    __slots__ = ("above", "born", "index", "inherited", "key", "looked", "name", "outcome", "since", "site", "span")
+
+    index: int
+    key: int
+    born: float
+    #: When its latest step ended, in seconds of the log's clock; until the first one, when it was made.
+    since: float
+    #: The `since` of the wait that has been put into words already.
+    looked: float
+    #: Where its span belongs.
+    above: TaskRecord | Span
+    #: The current span that the task got with its context: as long as it is that, the task's own span is current.
+    inherited: Span | None
+    name: str
+    site: int
+    span: Span | None
+    #: `None` while it runs, then "" or the name of the error.
+    outcome: str | None
+
+
+@dataclass(slots=True)
+class _Birth:
+    """A task that takes its first step while it is being made, so that nobody has seen it yet."""
+
+    maker: asyncio.Task[Any] | None
+    above: TaskRecord | Span
+    inherited: Span | None
+    born: float
+    name: str
+    site: int
+    span: Span | None = None
+
+
+class TaskLog:
+    """The tasks of one loop that belong to a trace.
+
+    Everything but `collect` runs on the loop's thread. Times are seconds of `now`, which is the tracer's clock.
+    """
+
+    def __init__(self, tracer: Tracer, loop: AbstractEventLoop) -> None:
+        self.tracer = tracer
+        self.now = seconds(tracer)
+        self.waits = Waits()
+        self.live: dict[int, TaskRecord] = {}
+        #: index and wait, ready, start, end; again and again
+        self.steps: list[float] = []
+        #: When the step that runs now began; 0 between steps.
+        self.mark = [0.0]
+        self.loop = ref(loop)
+        self._packed = array("d")
+        self._rows: list[TaskRecord | None] = []
+        self._shown = 0
+        self._ended: list[TaskRecord] = []
+        self._adopted: set[int] = set()
+        self._sites: dict[tuple[int, int], int] = {}
+        self._places: list[tuple[CodeType, int]] = []
+        self._births: list[_Birth | None] = []
+        self._dropped = 0
+        self._making = threading.RLock()
+        self._packing = threading.Lock()
+        self._collecting = threading.RLock()
+        self._is_looking = False
+
+    # -- on the loop's thread, for every task
+
+    def register(self, task: asyncio.Task[Any], context: Context | None, born: float) -> TaskRecord | None:
+        """Watch a task if it belongs to a trace; it is being made by whatever runs now."""
+        loop = self.loop()
+        maker = asyncio.current_task(loop)
+        if maker is task:
+            # It was there before us, or belongs to nobody: it has only yielded.
+            return None
+        above = self._above(maker)
+        if above is None:
+            return None
+        coroutine = task.get_coro()
+        if _is_housekeeping(coroutine):
+            return None
+        if len(self._rows) >= self.tracer.max_spans:
+            self._dropped += 1
+            return None
+        inherited = context.get(_current_span) if context is not None else _read_span()
+        return self._add(task, above, inherited, _name(coroutine), self._site(), born)
+
+    def catch_up(self, task: asyncio.Task[Any], context: Context) -> None:
+        """Watch a task that was made before its loop was watched, and has not begun."""
+        span = context.get(_current_span)
+        coroutine = task.get_coro()
+        if span is not None and span.trace is not None and span.trace.is_running and not _is_housekeeping(coroutine):
+            self._add(task, span, span, _name(coroutine), -1, self.now())
+
+    def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
+        """Write the states of `task` to a span that someone else made and will end."""
+        record = self.live.get(id(task))
+        if record is None:
+            record = self._add(task, span, _read_span(), span.name, -1, self.now())
+        record.span = span
+        self._adopted.add(record.index)
+
+    def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
+        """Note how a task ended; its last step is in `steps` already."""
+        del self.live[record.key]
+        if task.cancelled():
+            record.outcome = "CancelledError"
+        else:
+            # Not `task.exception()`: that would count as reading it.
+            error = task._exception
+            record.outcome = "" if error is None else type_name(error)
+        if (name := given_name(task)) is not None:
+            record.name = name
+        record.looked = record.since
+        self._ended.append(record)
+        if len(self.steps) > _CHUNK:
+            self.pack()
+
+    def pack(self) -> None:
+        """Pack the steps so far. Where another thread is at it, leave it to that thread."""
+        if self._packing.acquire(blocking=False):
+            try:
+                self._pack()
+            finally:
+                self._packing.release()
+
+    def span(self, record: TaskRecord | _Birth) -> Span:
+        """Return the span of a watched task, which is made now if nobody has looked yet."""
+        if record.span is None:
+            with self._making:
+                if record.span is None:
+                    record.span = self._make(record)
+        return record.span
+
+    def current(self, inherited: Span | None, task: asyncio.Task[Any]) -> Span | None:
+        """Return the span of the running `task`, unless something else was made current inside it."""
+        record = self.live.get(id(task)) or self._birth(task)
+        if record is None or record.inherited is not inherited:
+            return inherited
+        return self.span(record)
+
+    def is_traced(self, context: Context | None) -> bool:
+        """Whether something is being traced in that context."""
+        return (context.get(_current_span) if context is not None else _read_span()) is not None
+
+    @contextmanager
+    def starting(
+        self, coroutine: Coroutine[Any, Any, Any], context: Context | None
+    ) -> Iterator[Callable[[asyncio.Task[Any]], None]]:
+        """Watch a task that may take its first step while it is being made; call what this yields with the task."""
+        maker = asyncio.current_task(self.loop())
+        above = self._above(maker)
+        birth: _Birth | None = None
+        if above is not None and not _is_housekeeping(coroutine):
+            inherited = context.get(_current_span) if context is not None else _read_span()
+            birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site())
+        self._births.append(birth)
+
+        def started(task: asyncio.Task[Any]) -> None:
+            if birth is None or id(task) in self.live:
+                return
+            record = self._add(task, birth.above, birth.inherited, birth.name, birth.site, birth.born)
+            record.span = birth.span
+            if task.done() or getattr(coroutine, "cr_suspended", False):
+                record.since = self.now()
+                self.steps.extend((record.index, birth.born, birth.born, record.since))
+            if task.done():
+                self.finish(record, task)
+
+        try:
+            yield started
+        finally:
+            self._births.pop()
+
+    def _above(self, maker: asyncio.Task[Any] | None) -> TaskRecord | Span | None:
+        here = _read_span()
+        record = self.live.get(id(maker)) if maker is not None else None
+        if record is not None:
+            if record.inherited is here:
+                return record
+        elif (birth := self._birth(maker)) is not None and birth.inherited is here:
+            return self.span(birth)
+        return here if here is not None and here.trace is not None and here.trace.is_running else None
+
+    def _birth(self, task: asyncio.Task[Any] | None) -> _Birth | None:
+        """Return the birth of the running `task` if it takes its first step while it is being made."""
+        birth = self._births[-1] if self._births else None
+        return birth if birth is not None and birth.maker is not task else None
+
+    def _add(
+        self,
+        task: asyncio.Task[Any],
+        above: TaskRecord | Span,
+        inherited: Span | None,
+        name: str,
+        site: int,
+        born: float,
+    ) -> TaskRecord:
+        record = TaskRecord(task, self._gone)
+        record.index = len(self._rows)
+        record.key = id(task)
+        record.born = record.since = born
+        record.looked = -1.0
+        record.above, record.inherited = above, inherited
+        record.name, record.site = name, site
+        record.span = record.outcome = None
+        self._rows.append(record)
+        self.live[record.key] = record
+        return record
+
+    def _site(self) -> int:
+        frame = sys._getframe(3)
+        while not is_users(frame.f_code.co_filename) and frame.f_back is not None:
+            frame = frame.f_back
+        key = (id(frame.f_code), frame.f_lasti)
+        site = self._sites.get(key)
+        if site is None:
+            self._places.append((frame.f_code, frame.f_lasti))
+            site = self._sites[key] = len(self._places) - 1
+        return site
+
+    def _gone(self, record: ref[Any]) -> None:
+        assert isinstance(record, TaskRecord)
+        if self.live.get(record.key) is record:
+            # Nobody kept the task: it was collected while it waited, and will never be done.
+            del self.live[record.key]
+            record.outcome = "TaskDestroyed"
+            self._ended.append(record)
+
+    # -- looking at tasks that wait
+
+    def look(self) -> None:
+        """Put into words what the waiting tasks wait for, for a reader who is not on the loop's thread."""
+        self._is_looking = False
+        now = self.now()
+        deadline = now + 0.002
+        for record in list(self.live.values()):
+            if record.looked != record.since and (task := record()) is not None and not task.done():
+                if (name := given_name(task)) is not None:
+                    record.name = name
+                if task is not asyncio.current_task(self.loop()):
+                    wait = self.waits.number(task)
+                    self.steps.extend((record.index + wait * INDEX, _LOOK, 0.0, record.since))
+                    record.looked = record.since
+                if self.now() > deadline and self.now() != now:
+                    return
+
+    def _ask_for_a_look(self) -> None:
+        loop = self.loop()
+        if loop is None or loop.is_closed():
+            return
+        if asyncio._get_running_loop() is loop:
+            self.look()
+        elif not self._is_looking and any(record.looked != record.since for record in list(self.live.values())):
+            self._is_looking = True
+            try:
+                loop.call_soon_threadsafe(self.look)
+            except RuntimeError:
+                # It was closed meanwhile.
+                self._is_looking = False
+
+    # -- making spans, on any thread
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the loop is gone, and all that it did is in spans."""
+        return self.loop() is None and not self.steps and not self._ended
+
+    def collect(self, trace: Trace) -> None:
+        """Bring the spans up to date with what has been appended."""
+        self._ask_for_a_look()
+        with self._collecting:
+            ended = len(self._ended)
+            rows = len(self._rows)
+            with self._packing:
+                self._pack()
+                steps, self._packed = self._packed, array("d")
+            for record in self._rows[self._shown : rows]:
+                if record is not None:
+                    self.span(record)
+            self._shown = rows
+            changed = self._write_states(steps)
+            self._end(self._ended[:ended], changed)
+            del self._ended[:ended]
+            for record in changed.values():
+                assert record.span is not None
+                if record.index not in self._adopted and record.name != record.span.name:
+                    record.span.name = record.name
+                self.tracer.update(record.span)
+            if self._dropped:
+                trace.dropped_spans, self._dropped = trace.dropped_spans + self._dropped, 0
+
+    def _pack(self) -> None:
+        count = len(self.steps) // 4 * 4
+        self._packed.extend(self.steps[:count])
+        del self.steps[:count]
+
+    def _make(self, record: TaskRecord | _Birth) -> Span:
+        above = record.above
+        parent = self.span(above) if isinstance(above, TaskRecord) else above
+        attributes: Attributes = {}
+        if record.site >= 0:
+            code, instruction = self._places[record.site]
+            attributes = {
+                CODE_FUNCTION: code.co_qualname,
+                CODE_LINE: line_at(code, instruction),
+                CODE_FILE: code.co_filename,
+            }
+        start = round(record.born * 1e9)
+        span = Span(
+            self.tracer.next_id(), parent.span_id, record.name, "task", start, parent.trace, attributes=attributes
+        )
+        span.states = StateLog()
+        span.states.append(start, "ready")
+        if parent.trace is not None and parent.trace.is_running:
+            self.tracer.keep(span, parent.trace)
+        return span
+
+    def _write_states(self, steps: array[float]) -> dict[int, TaskRecord]:
+        changed: dict[int, TaskRecord] = {}
+        for position in range(0, len(steps), 4):
+            wait, index = divmod(int(steps[position]), INDEX)
+            record = self._rows[index]
+            if record is None or record.span is None:
+                continue
+            changed[index] = record
+            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
+            if record.span.states is None:
+                record.span.states = StateLog()
+            log = record.span.states
+            words = self.waits.words(wait) if wait else None
+            if ready == _LOOK:
+                # Not a step: somebody looked at what it waits for since then.
+                if log and log.last()[:2] == (round(end * 1e9), "waiting"):
+                    log.amend("waiting", words)
+                continue
+            _write_step(log, round(ready * 1e9), round(start * 1e9), round(end * 1e9), words)
+        return changed
+
+    def _end(self, ended: list[TaskRecord], changed: dict[int, TaskRecord]) -> None:
+        for record in ended:
+            changed.pop(record.index, None)
+            self._rows[record.index] = None
+            span = record.span
+            if span is None or record.index in self._adopted:
+                self._adopted.discard(record.index)
+                if span is not None:
+                    self.tracer.update(span)
+                continue
+            span.name = record.name
+            if record.outcome == "TaskDestroyed":
+                self.tracer.end_span(
+                    span,
+                    error=record.outcome,
+                    end=round(record.since * 1e9),
+                    message="garbage collected while it waited: keep a reference to the task",
+                )
+            else:
+                self.tracer.end_span(span, error=record.outcome or None, end=round(record.since * 1e9))
+
+
+def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | None) -> None:
+    last, state, _ = log.last() if log else (0, "ready", None)
+    if state == "queued":
+        return
+    if state == "waiting":
+        if 0 <= ready <= last:
+            # It did not wait: it had asked to go on before its step was over.
+            log.amend("ready")
+        else:
+            if words is not None:
+                log.amend("waiting", words)
+            if ready >= 0:
+                log.append(ready, "ready")
+    if start >= last and state != "running":
+        log.append(start, "running")
+    if end >= last:
+        log.append(end, "waiting")
+
+
+def _name(coroutine: Any) -> str:
+    return getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
+
+
+def _is_housekeeping(coroutine: Any) -> bool:
+    code = getattr(coroutine, "cr_code", None)
+    return code is not None and (
+        is_housekeeping(code.co_filename) or code.co_qualname.startswith("BaseEventLoop.shutdown_")
+    )
+
+
+def seconds(tracer: Tracer) -> Callable[[], float]:
+    """Return the tracer's clock in seconds; the real one without the detour over integers."""
+    if tracer.clock is time.perf_counter_ns:
+        return time.perf_counter
+    clock = tracer.clock
+    return lambda: clock() / 1e9

@@ -1,0 +1,143 @@
+"""What a suspended task waits for, in words: the await chain down to the user's line and the library's call."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import os
+import re
+from asyncio import tasks
+from types import CodeType
+from typing import Any
+
+from asyncmagic.instrumentation.places import is_users, line_at
+
+_Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
+
+#: An await chain as numbers, cheap to make and to compare; `Waits` knows what they stand for.
+_Key = tuple[int | str, ...]
+
+#: The first call below the user's that stands here names the wait: (end of the file's path, qualified name) -> words.
+_CALLS = {
+    ("asyncio/tasks.py", "sleep"): "sleep",
+    ("asyncio/tasks.py", "wait"): "tasks",
+    ("asyncio/locks.py", "Lock.acquire"): "lock",
+    ("asyncio/locks.py", "Semaphore.acquire"): "semaphore",
+    ("asyncio/locks.py", "Event.wait"): "event",
+    ("asyncio/locks.py", "Condition.wait"): "condition",
+    ("asyncio/locks.py", "Barrier.wait"): "barrier",
+    ("asyncio/queues.py", "Queue.get"): "queue.get",
+    ("asyncio/queues.py", "Queue.put"): "queue.put",
+    ("asyncio/queues.py", "Queue.join"): "queue.join",
+    ("asyncio/taskgroups.py", "TaskGroup.__aexit__"): "task group",
+    ("asyncio/threads.py", "to_thread"): "thread",
+    ("anyio/_core/_eventloop.py", "sleep"): "sleep",
+    ("anyio/_backends/_asyncio.py", "TaskGroup.__aexit__"): "task group",
+    ("anyio/_backends/_asyncio.py", "AsyncIOBackend.run_sync_in_worker_thread"): "thread",
+    ("anyio/_backends/_asyncio.py", "SocketStream.receive"): "socket",
+    ("anyio/_backends/_asyncio.py", "SocketStream.send"): "socket",
+    ("anyio/_backends/_asyncio.py", "AsyncIOBackend.connect_tcp"): "connect",
+    ("_async/connection_pool.py", "AsyncPoolRequest.wait_for_connection"): "connection",
+}
+_FILES = {
+    "asyncio/streams.py": "socket",
+    "asyncio/selector_events.py": "socket",
+    "asyncio/base_events.py": "connect",
+    "asyncio/subprocess.py": "subprocess",
+    "asyncio/base_subprocess.py": "subprocess",
+}
+
+
+class Waits:
+    """Numbers the await chains it is shown, and says what each means. Keeps code, never frames or coroutines."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[_Key, int] = {}
+        self._chains: list[tuple[list[tuple[CodeType, int]], str]] = []
+        self._words: dict[int, str] = {}
+
+    def number(self, task: asyncio.Task[Any]) -> int:
+        """Return the number of what the suspended `task` waits for; 1 and up. Call it on the loop's thread."""
+        chain: list[tuple[CodeType, int]] = []
+        key: list[int | str] = []
+        coroutine: Any = task.get_coro()
+        try:
+            while coroutine is not None:
+                code, frame = coroutine.cr_code, coroutine.cr_frame
+                instruction = frame.f_lasti
+                key.append(id(code))
+                key.append(instruction)
+                chain.append((code, instruction))
+                coroutine = coroutine.cr_await
+        except AttributeError:
+            # A future's iterator, a generator, a foreign awaitable: the end of what can be followed.
+            pass
+        leaf = _leaf(task)
+        key.append(leaf)
+        known = tuple(key)
+        number = self._numbers.get(known)
+        if number is None:
+            self._chains.append((chain, leaf))
+            number = self._numbers[known] = len(self._chains)
+        return number
+
+    def words(self, number: int) -> str:
+        """Return what a wait of that number is for, such as `sleep (fetch:12)`."""
+        words = self._words.get(number)
+        if words is None:
+            words = self._words[number] = _describe(*self._chains[number - 1])
+        return words
+
+
+def _leaf(task: asyncio.Task[Any]) -> str:
+    future = getattr(task, "_fut_waiter", None)
+    if future is None:
+        return ""
+    if isinstance(future, asyncio.Task):
+        return f"task {_name(future)}"
+    if isinstance(future, _Gathering):
+        return f"gather of {len(future._children)}"
+    return ""
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    given = given_name(task)
+    return given if given is not None else str(getattr(task.get_coro(), "__qualname__", task.get_name()))
+
+
+def given_name(task: asyncio.Task[Any]) -> str | None:
+    """Return the name that the user gave the task, or `None` where asyncio numbered it."""
+    name = task.get_name()
+    # Python 3.13.0 calls a task that comes from a factory "None".
+    return None if name == "None" or (name.startswith("Task-") and name[5:].isdecimal()) else name
+
+
+def _describe(chain: list[tuple[CodeType, int]], leaf: str) -> str:
+    users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
+    innermost = users[-1] if users else 0
+    call = next(filter(None, (_call(code) for code, _ in chain[innermost + 1 if users else 0 :])), "")
+    if not users:
+        return call or leaf
+    code, instruction = chain[innermost]
+    line = line_at(code, instruction)
+    what = call or leaf or _awaited(linecache.getline(code.co_filename, line)) or "future"
+    return f"{what} ({code.co_name}:{line})"
+
+
+def _call(code: CodeType) -> str | None:
+    file = "/".join(code.co_filename.replace(os.sep, "/").rsplit("/", 3)[1:])
+    for length in (2, 3):
+        tail = "/".join(file.split("/")[-length:])
+        if words := _CALLS.get((tail, code.co_qualname)) or _FILES.get(tail):
+            return words
+    return None
+
+
+def _awaited(source: str) -> str:
+    """Return the awaited call that stands in a line of source, shortened: `loop.run_in_executor(…)`."""
+    found = re.search(r"\b(?:await|async for .* in|async with)\s+([\w.]+)(\(?)", source)
+    if found is None:
+        return ""
+    if found[1].endswith("run_in_executor"):
+        return "thread"
+    return f"{found[1]}(…)" if found[2] else found[1]
