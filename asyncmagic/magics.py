@@ -7,9 +7,11 @@ import ast
 import asyncio
 import difflib
 import linecache
+import logging
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -27,6 +29,8 @@ from asyncmagic.runner import Options, Run
 from asyncmagic.session import session, tracer
 from asyncmagic.tracing import Span, Trace
 from asyncmagic.tracing.analysis import summarize
+
+logger = logging.getLogger("asyncmagic")
 
 __all__ = ["adopt", "adopt_expression", "cell", "keep", "load", "result", "run_here", "unload"]
 
@@ -193,8 +197,8 @@ class cell:
         if arguments.output:
             self.shell.user_ns[arguments.output] = trace
         for view in views:
-            view.show()
-            stack.callback(view.finish)
+            _guarded(view.show)
+            stack.callback(_guarded, view.finish)
         stack.callback(lambda: session.end_trace(trace, error=self.error))
         stack.enter_context(tracer.use(trace.root))
         if self.kind == "agents":
@@ -235,6 +239,14 @@ class cell:
 
     def _tasks(self) -> list[Any]:
         return [agent.task for agent in self.run.agents] if self.run is not None else []
+
+
+def _guarded(show: Callable[[], None]) -> None:
+    """Draw; where that fails, the cell runs on without a picture."""
+    try:
+        show()
+    except Exception:
+        logger.exception("the timeline cannot be drawn; your code is not affected")
 
 
 def _say(message: str) -> None:
@@ -304,8 +316,6 @@ class AsyncMagics(Magics):
             print(self.agents.__doc__)
             return
         _parser("agents").read(line)
-        if not cell.strip():
-            raise UsageError("%%agents: the cell is empty; write below it what is to run: answer = ask('…')")
         if not self.shell.autoawait:
             raise UsageError("%%agents needs autoawait: run %autoawait on")
         raise UsageError("%%agents has to be the first line of its cell; only %%time and %%capture may stand above it")

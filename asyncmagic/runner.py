@@ -15,7 +15,8 @@ from asyncmagic.tracing.semconv import CODE_FUNCTION, CODE_LINE, LIMIT
 #: How long, in seconds, cancelled agents may take for their `finally` blocks before the cell goes on without them.
 GRACE = 5.0
 
-Reason = Literal["interrupted", "cancelled", "timeout", "failed"]
+#: Why a run ended early: `interrupted` by Stop, `cancelled` from the page, or the owner was cancelled from `outside`.
+Reason = Literal["interrupted", "cancelled", "outside", "timeout", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +211,11 @@ class Run:
     ) -> Literal[False]:
         __tracebackhide__ = True
         try:
-            error = await self._settle(error)
+            ended_by = await self._settle(error)
         finally:
             if self._timer is not None:
                 self._timer.cancel()
-        outcome = self._outcome(error)
+        outcome = self._outcome(ended_by)
         if outcome is None or outcome is error:
             return False
         raise outcome from None
@@ -235,17 +236,14 @@ class Run:
         except asyncio.CancelledError as cancelled:
             error = error or cancelled
         if isinstance(error, asyncio.CancelledError):
-            if self.reason is None and not self._raised_by_agent(error):
-                self.stop("interrupted")
-            if self._owner is not None:
-                while self._owner.cancelling():
-                    self._owner.uncancel()
+            if self.reason is not None and self._owner is not None:
+                self._owner.uncancel()  # It was `stop` that asked, and it has been heard.
+            elif self._owner is not None and self._owner.cancelling():
+                self.reason = "outside"
+                self.cancel_agents()
         if self.reason is not None:
             await self._reap()
         return error
-
-    def _raised_by_agent(self, error: BaseException) -> bool:
-        return self._owner is not None and not self._owner.cancelling() and any(a.task.cancelled() for a in self.agents)
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
         return [agent.task for agent in self.agents if not agent.task.done()]
@@ -281,6 +279,8 @@ class Run:
         for agent in self.agents:
             if agent.task.done() and not agent.task.cancelled():
                 agent.task.exception()  # Told below: the loop need not complain that nobody asked.
+        if self.reason == "outside":
+            return error
         if self.reason in ("interrupted", "cancelled"):
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 return error

@@ -54,12 +54,26 @@ class Session:
 
     def _watch(self) -> None:
         for name in INSTRUMENTORS:
+            self._watching.enter_context(self._guarded(name))
+
+    @contextmanager
+    def _guarded(self, name: str) -> Iterator[None]:
+        """Enter and leave an instrumentor; one that cannot is logged once, and the others watch on."""
+        with ExitStack() as stack:
             try:
-                self._watching.enter_context(INSTRUMENTORS[name](tracer))
+                stack.enter_context(INSTRUMENTORS[name](tracer))
             except Exception as error:
-                if name not in self.broken:
-                    logger.warning("%s cannot be watched here: %s", name, error)
-                self.broken[name] = f"{type(error).__name__}: {error}"
+                self._complain(name, error)
+            yield
+            try:
+                stack.close()
+            except Exception as error:
+                self._complain(name, error)
+
+    def _complain(self, name: str, error: Exception) -> None:
+        if name not in self.broken:
+            logger.warning("%s cannot be watched here: %s", name, error, exc_info=error)
+        self.broken[name] = f"{type(error).__name__}: {error}"
 
     @property
     def is_watching(self) -> bool:

@@ -1,0 +1,109 @@
+"""`asyncmagic.run`, the engine of `%%agents` for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import asyncmagic
+from asyncmagic.runner import AgentsError
+from tests.conftest import VirtualLoop
+
+
+async def double(x: int, seconds: float = 1.0) -> int:
+    await asyncio.sleep(seconds)
+    return x * 2
+
+
+async def fail(text: str) -> None:
+    await asyncio.sleep(0.1)
+    raise ValueError(text)
+
+
+def test_a_script_gets_results_in_order() -> None:
+    assert asyncmagic.run(double(1, 0.02), double(2, 0.01), double(3, 0)) == [2, 4, 6]
+
+
+def test_inside_a_loop_it_is_awaited(loop: VirtualLoop) -> None:
+    async def main() -> list[int]:
+        results: list[int] = await asyncmagic.run(*[double(i) for i in range(6)], limit=2)
+        return results
+
+    assert loop.run_until_complete(main()) == [0, 2, 4, 6, 8, 10]
+    assert loop.time() == 3.0
+
+
+def test_a_failure_loses_no_result(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        await asyncmagic.run(double(1), fail("no"), double(3))
+
+    with pytest.raises(AgentsError, match="1 of 3 agents failed") as caught:
+        loop.run_until_complete(main())
+    first, second, third = caught.value.results or []
+    assert (first, repr(second), third) == (2, "ValueError('no')", 6)
+
+
+def test_one_awaitable_raises_its_own_exception() -> None:
+    with pytest.raises(ValueError, match="alone"):
+        asyncmagic.run(fail("alone"))
+
+
+def test_exceptions_can_be_returned(loop: VirtualLoop) -> None:
+    async def main() -> list[object]:
+        results: list[object] = await asyncmagic.run(double(1), fail("x"), return_exceptions=True)
+        return results
+
+    first, second = loop.run_until_complete(main())
+    assert (first, repr(second)) == (2, "ValueError('x')")
+
+
+def test_a_timeout_keeps_what_was_finished(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        await asyncmagic.run(double(1), double(2, 60), timeout=5)
+
+    with pytest.raises(TimeoutError, match="1 of 2 agents had not finished") as caught:
+        loop.run_until_complete(main())
+    assert caught.value.results[0] == 2  # type: ignore[attr-defined]
+    assert loop.time() == 5.0
+
+
+def test_a_function_instead_of_its_call_is_named() -> None:
+    with pytest.raises(TypeError, match=r"an async function has to be called: double\(…\)"):
+        asyncmagic.run(double)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit": 0}, "limit must be 1 or more, not 0"),
+        ({"timeout": -1.0}, "timeout is in seconds and must be above 0"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, float], message: str) -> None:
+    coroutine = double(1)
+    with pytest.raises(ValueError, match=message):
+        asyncmagic.run(coroutine, **options)  # type: ignore[arg-type]
+    coroutine.close()
+
+
+def test_the_owner_can_still_be_cancelled(loop: VirtualLoop) -> None:
+    async def main() -> tuple[bool, int]:
+        task = asyncio.ensure_future(asyncmagic.run(double(1, 60), double(2, 60)))
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return task.cancelled(), len(asyncio.all_tasks())
+
+    assert loop.run_until_complete(main()) == (True, 1)
+
+
+def test_a_run_is_traced(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        await asyncmagic.run(double(1), double(2), name="numbers")
+
+    loop.run_until_complete(main())
+    trace = asyncmagic.last_trace()
+    assert trace is not None
+    assert (trace.name, [span.name for span in trace.spans[1:]]) == ("numbers", ["double[0]", "double[1]"])
