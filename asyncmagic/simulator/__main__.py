@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import threading
+import time
 
 from asyncmagic import simulator
 
@@ -22,7 +22,8 @@ def main() -> None:
     _allow_many_connections()
     with simulator.serve(**options) as base_url, contextlib.suppress(KeyboardInterrupt):
         print(base_url, flush=True)
-        threading.Event().wait()
+        while True:  # an Event's wait would not hear Ctrl-C on Windows
+            time.sleep(3600)
 
 
 def _allow_many_connections() -> None:

@@ -12,7 +12,7 @@ NAMES = (
     "gpt-5-mini-500",
     "gpt-5-mini-slow",
     "gpt-5-mini-drop",
-    "claude-sonnet-4-5",
+    "claude-sonnet-5",
     "gemini-2.5-flash",
     "text-embedding-3-small",
 )

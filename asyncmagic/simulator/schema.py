@@ -9,7 +9,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_DEEP = 6
+_DEEP = 5
 _FORMATS = {
     "date": "2025-06-01",
     "date-time": "2025-06-01T12:00:00Z",
@@ -96,7 +96,8 @@ class _Filler:
         if "prefixItems" in schema:
             return [self.value(item, depth + 1, name) for item in schema["prefixItems"]]
         fewest = int(schema.get("minItems") or 0)
-        count = fewest if depth >= _DEEP else min(max(fewest, 2), int(schema.get("maxItems") or max(fewest, 2)))
+        wanted = 2 if depth < 2 else 1 if depth < _DEEP else 0  # a schema that contains itself must not explode
+        count = max(fewest, min(wanted, int(schema.get("maxItems", wanted))))
         return [self.value(schema.get("items"), depth + 1, name) for _ in range(count)]
 
     def number(self, schema: Json, *, whole: bool) -> int | float:

@@ -88,21 +88,6 @@ class Server:
                 os.environ[name] = former
         self._changed.clear()
 
-    def set_environ(self) -> None:
-        """Point the SDKs' environment variables (OpenAI, Anthropic, Google) here until `stop`."""
-        no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"]))
-        for name, value in {
-            "OPENAI_BASE_URL": str(self.base_url),
-            "OPENAI_API_KEY": _KEY,
-            "ANTHROPIC_BASE_URL": self.anthropic_base_url,
-            "ANTHROPIC_API_KEY": _KEY,
-            "GOOGLE_GEMINI_BASE_URL": self.google_base_url,
-            "GOOGLE_API_KEY": _KEY,
-            "NO_PROXY": no_proxy,
-        }.items():
-            self._changed[name] = (os.environ.get(name), value)
-            os.environ[name] = value
-
     def __enter__(self) -> Server:
         return self
 
@@ -114,6 +99,22 @@ class Server:
     def __repr__(self) -> str:
         state = f"{len(self.log)} answered, {self.in_flight} in flight" if self._thread.is_alive() else "stopped"
         return f"<simulator {self.base_url}: {state}>"
+
+    def _set_environ(self) -> None:
+        exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        no_proxy = f"{exempt},127.0.0.1" if exempt else "127.0.0.1"
+        ours = {
+            "OPENAI_BASE_URL": str(self.base_url),
+            "OPENAI_API_KEY": _KEY,
+            "ANTHROPIC_BASE_URL": self.anthropic_base_url,
+            "ANTHROPIC_API_KEY": _KEY,
+            "GOOGLE_GEMINI_BASE_URL": self.google_base_url,
+            "GOOGLE_API_KEY": _KEY,
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
+        }
+        self._changed = {name: (os.environ.get(name), value) for name, value in ours.items()}
+        os.environ.update(ours)
 
     def _run(self) -> None:
         # A plain selector loop whatever the user's policy is: tornado needs add_reader.
@@ -155,7 +156,7 @@ def start(
     )
     server = Server(settings, port=port)
     if environ:
-        server.set_environ()
+        server._set_environ()
     return server
 
 
