@@ -1,0 +1,342 @@
+"""Figures of a trace: how fast, how parallel, how expensive."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from asyncmagic.tracing import semconv
+from asyncmagic.tracing.critical_path import PathStep, begin, critical_path
+from asyncmagic.tracing.intervals import Interval, covered, merged, most_at_once
+from asyncmagic.tracing.limits import what_limited
+from asyncmagic.tracing.model import Outcome, Span, Trace
+from asyncmagic.tracing.wording import count, duration
+
+AGENT_KINDS = frozenset(("task", "invoke_agent"))
+CALL_KINDS = frozenset(("chat", "embeddings"))
+
+Children = Mapping[int | None, Sequence[Span]]
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Median and 95th percentile in seconds, linear between ranks: numpy's and pandas' default."""
+
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Percentiles | None:
+        """Return the percentiles, or `None` where there are no values."""
+        ranked = sorted(values)
+        return cls(_quantile(ranked, 0.50), _quantile(ranked, 0.95)) if ranked else None
+
+
+@dataclass(slots=True)
+class AgentFigures:
+    """One agent's part of the run: its states in seconds, the calls made by it and by all that it started."""
+
+    span: Span
+    seconds: float
+    queued: float = 0.0
+    running: float = 0.0
+    waiting: float = 0.0
+    ready: float = 0.0
+    calls: int = 0
+    retries: int = 0
+    tokens: int = 0
+    first_token: float | None = None  # the longest of its calls
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How long the run waited for this span itself, in seconds and as a share of the wall time."""
+
+    span: Span
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What can be counted in one quick pass, also while the trace grows; times in seconds.
+
+    `errors` are the places where an error began; an attempt that was retried is a retry, not an error. `failed` and
+    `cancelled` count agents. Tokens and cost are those that the services reported, `cost` in US dollars.
+    """
+
+    is_running: bool
+    wall: float
+    agent_count: int
+    failed: int
+    cancelled: int
+    calls: int
+    attempts: int
+    retries: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    cost: float | None
+    blocked: float
+    one_by_one: float | None = None
+    speedup: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    def headline(self) -> str:
+        """Return the run in one line: `6 agents · 2.1 s instead of 6.3 s (3.0×) · 4,210 tokens · 1 retry`."""
+        parts = [count(self.agent_count, "agent")] if self.agent_count else []
+        time = duration(self.wall) + (" so far" if self.is_running else "")
+        if self.one_by_one is not None and self.speedup is not None and self.speedup >= 1.05 and not self.is_running:
+            time += f" instead of {duration(self.one_by_one)} ({self.speedup:.1f}×)"
+        parts.append(time)
+        if self.calls and not self.agent_count:
+            parts.append(count(self.calls, "call"))
+        if self.tokens:
+            parts.append(count(self.tokens, "token"))
+        if self.retries:
+            parts.append(count(self.retries, "retry", "retries"))
+        if self.failed:
+            parts.append(f"{self.failed:,} failed")
+        elif self.errors:
+            parts.append(count(self.errors, "error"))
+        if self.cancelled:
+            parts.append(f"{self.cancelled:,} cancelled")
+        if self.blocked:
+            parts.append(f"loop blocked {duration(self.blocked)}")
+        return " · ".join(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary(Counts):
+    """The figures of one trace; all times in seconds, `None` where there is nothing to measure.
+
+    `one_by_one` is the wall time if the agents had run one after another: the wall time itself plus all the time in
+    which an agent worked beside another one. Queueing, waiting for the loop and waiting for another agent count as no
+    work, since one after another they would not occur. `speedup` is `one_by_one / wall`; `parallelism` is the mean
+    number of agents at work while any was, `most_in_flight` the most that had begun and not ended.
+    Latencies are without the time that a blocked loop added, which is `blocked`.
+    """
+
+    agents: tuple[AgentFigures, ...]
+    agents_time: float
+    parallelism: float | None
+    most_in_flight: int
+    critical_path: tuple[Share, ...]
+    limited_by: str
+    latency: Percentiles | None
+    first_token: Percentiles | None
+    dropped_spans: int
+
+
+def summarize(trace: Trace, *, now: int | None = None) -> Summary:
+    """Return the figures of a trace, finished or not; `now` (ns of its clock) is where open spans are cut off."""
+    read = _Reading(trace, now)
+    counts = read.counts()
+    work = [interval for agent in read.agents for interval in read.work(agent)]
+    busy = sum(stop - start for start, stop in work)
+    some = covered(work)
+    several = len(read.agents) > 1 and counts.wall > 0
+    one_by_one = counts.wall + (busy - some) / 1e9 if several else None
+    most = most_at_once((begin(agent, read.now), read.end(agent)) for agent in read.agents)
+    path = critical_path(read.root, read.children, read.now)
+    agents = read.agent_figures()
+    return Summary(
+        **{item.name: getattr(counts, item.name) for item in fields(Counts)}
+        | {"one_by_one": one_by_one, "speedup": one_by_one / counts.wall if one_by_one else None},
+        agents=agents,
+        agents_time=sum(agent.seconds for agent in agents),
+        parallelism=busy / some if some else None,
+        most_in_flight=most,
+        critical_path=_shares(path, counts.wall),
+        limited_by=what_limited(
+            read.root,
+            agents=read.agents,
+            calls=read.calls,
+            attempts=read.attempts,
+            blocked=read.blocked,
+            path=path,
+            now=read.now,
+        ),
+        latency=Percentiles.of(latency(call) for call in read.calls if call.outcome == "done"),
+        first_token=Percentiles.of(token for call in read.calls if (token := first_token(call)) is not None),
+        dropped_spans=trace.dropped_spans,
+    )
+
+
+def headline(trace: Trace, *, now: int | None = None) -> str:
+    """Return the headline of a trace, see `Summary.headline`; while it runs this is cheaper than `summarize`."""
+    return _Reading(trace, now).counts().headline() if trace.is_running else summarize(trace, now=now).headline()
+
+
+def progress(trace: Trace, *, now: int | None = None) -> str:
+    """Return how far a run is: `137 of 500 done, 8 in flight, 2 failed, about 40 s left`.
+
+    The time left is an estimate: each agent in flight takes as long as the mean of those done, and those queued share
+    the places in flight. Nothing is said of it before the first agent is done.
+    """
+    read = _Reading(trace, now)
+    times: dict[Outcome, list[int]] = defaultdict(list)
+    queued = 0
+    for agent in read.agents:
+        begun = begin(agent, read.now)
+        if agent.end is None and begun >= read.now and begun > agent.start:
+            queued += 1
+        else:
+            times[agent.outcome].append(read.end(agent) - begun)
+    done, in_flight = times["done"], times["open"]
+    parts = [f"{len(done):,} of {len(read.agents):,} done"]
+    parts += [f"{len(in_flight):,} in flight"] if in_flight else []
+    parts += [f"{len(ended):,} {outcome}" for outcome, ended in sorted(times.items()) if outcome in _ENDED_BADLY]
+    if done and in_flight:
+        mean = sum(done) / len(done)
+        rest = [max(mean - age, 0.0) for age in in_flight]
+        left = max((mean * queued + sum(rest)) / len(in_flight), *rest)
+        parts.append(f"about {duration(left / 1e9, rough=True)} left")
+    return ", ".join(parts)
+
+
+_ENDED_BADLY = ("cancelled", "failed")
+
+
+def latency(call: Span) -> float:
+    """Return the seconds a call took, without what a blocked loop added."""
+    assert call.end is not None
+    return max((call.end - call.start) / 1e9 - _number(call, semconv.BLOCKED_TIME), 0.0)
+
+
+def first_token(call: Span) -> float | None:
+    """Return the seconds to a call's first token without what a blocked loop added, or `None` where unknown."""
+    total = call.attributes.get(semconv.FIRST_CHUNK)
+    return max(float(total) - _number(call, semconv.BLOCKED_TIME), 0.0) if isinstance(total, int | float) else None
+
+
+def first_token_words(call: Span) -> str:
+    """Return a call's time to the first token in words: `0.40 s`, or `0.40 s model + 0.75 s your loop`."""
+    model, blocked = first_token(call), _number(call, semconv.BLOCKED_TIME)
+    if model is None:
+        return ""
+    return f"{duration(model)} model + {duration(blocked)} your loop" if blocked >= 0.01 else duration(model)
+
+
+def agents_of(root: Span, children: Children) -> list[Span]:
+    """Return the agents of a run: the tasks and agents below the cell; where that is one alone, those below it."""
+    agents: list[Span] = []
+    while True:
+        below = [span for span in children.get(root.span_id, ()) if span.kind in AGENT_KINDS]
+        agents = below or agents
+        if len(below) != 1:
+            return agents
+        root = below[0]
+
+
+class _Reading:
+    """One pass over the spans of a trace, which all figures share."""
+
+    def __init__(self, trace: Trace, now: int | None) -> None:
+        self.trace = trace
+        self.spans = trace.spans
+        self.root = trace.root
+        self.now = now if now is not None else trace.end
+        self.children: dict[int | None, list[Span]] = {}
+        for span in self.spans:
+            self.children.setdefault(span.parent_id, []).append(span)
+        self.agents = agents_of(self.root, self.children)
+        self.agent_names = {f"task {agent.name}" for agent in self.agents}
+        every_call = {span.span_id: span for span in self.spans if span.kind in CALL_KINDS}
+        # A framework's call around its client's call is one call: the inner one knows the attempts.
+        around = {call.parent_id for call in every_call.values()}
+        self.calls = [call for call in every_call.values() if call.span_id not in around]
+        self.blocked = [span for span in self.spans if span.kind == "blocked"]
+        self.attempts: dict[int, list[Span]] = {}
+        for span in self.spans:
+            if span.kind == "http" and span.parent_id in every_call:
+                self.attempts.setdefault(span.parent_id, []).append(span)
+
+    def end(self, span: Span) -> int:
+        return span.end if span.end is not None else max(self.now, span.start)
+
+    def reported(self, name: str) -> list[float]:
+        """Return the numbers that the calls have for an attribute, where they have one."""
+        values = [call.attributes.get(name) for call in self.calls]
+        return [value for value in values if isinstance(value, int | float)]
+
+    def counts(self) -> Counts:
+        """Return what needs only counting."""
+        failed = [span for span in self.spans if span.status == "ERROR" and span.kind != "http"]
+        explained = {span.parent_id for span in failed}
+        outcomes = [agent.outcome for agent in self.agents]
+        costs = self.reported(semconv.COST)
+        return Counts(
+            is_running=self.root.end is None,
+            wall=(self.end(self.root) - self.root.start) / 1e9,
+            agent_count=len(self.agents),
+            failed=outcomes.count("failed"),
+            cancelled=outcomes.count("cancelled"),
+            calls=len(self.calls),
+            attempts=sum(len(self.attempts.get(call.span_id, ())) or 1 for call in self.calls),
+            retries=sum(len(attempts) - 1 for attempts in self.attempts.values()),
+            errors=sum(span.outcome == "failed" and span.span_id not in explained for span in failed),
+            input_tokens=int(sum(self.reported(semconv.INPUT_TOKENS))),
+            output_tokens=int(sum(self.reported(semconv.OUTPUT_TOKENS))),
+            cached_tokens=int(sum(self.reported(semconv.CACHED_TOKENS))),
+            cost=sum(costs) if costs else None,
+            blocked=sum(self.end(span) - span.start for span in self.blocked) / 1e9,
+        )
+
+    def work(self, agent: Span) -> list[Interval]:
+        """Return when the agent did something that it would also do alone."""
+        if agent.states is None:
+            return [(agent.start, self.end(agent))]
+        return merged(
+            (start, stop)
+            for start, stop, state, detail in agent.states.segments(self.end(agent))
+            if state == "running" or (state == "waiting" and detail not in self.agent_names)
+        )
+
+    def agent_figures(self) -> tuple[AgentFigures, ...]:
+        """Return what each agent did, its calls found through everything below it."""
+        figures: dict[int, AgentFigures] = {}
+        for agent in self.agents:
+            figures[agent.span_id] = own = AgentFigures(agent, (self.end(agent) - agent.start) / 1e9)
+            if agent.states is not None:
+                for state, time in agent.states.times(self.end(agent)).items():
+                    setattr(own, state, time / 1e9)
+        for call in self.calls:
+            ancestor: Span | None = call
+            while ancestor is not None and ancestor.span_id not in figures:
+                ancestor = self.trace.get(ancestor.parent_id)
+            if ancestor is not None:
+                own = figures[ancestor.span_id]
+                own.calls += 1
+                own.retries += max(len(self.attempts.get(call.span_id, ())) - 1, 0)
+                own.tokens += int(_number(call, semconv.INPUT_TOKENS) + _number(call, semconv.OUTPUT_TOKENS))
+                if (token := first_token(call)) is not None:
+                    own.first_token = max(own.first_token or 0.0, token)
+        return tuple(figures.values())
+
+
+def _shares(path: Iterable[PathStep], wall: float) -> tuple[Share, ...]:
+    """Add up the steps by span, in the order in which the path first meets them."""
+    seconds: dict[int, float] = defaultdict(float)
+    spans: dict[int, Span] = {}
+    for step in path:
+        spans[step.span.span_id] = step.span
+        seconds[step.span.span_id] += step.seconds
+    return tuple(Share(spans[key], time, time / wall if wall else 0.0) for key, time in seconds.items())
+
+
+def _quantile(ranked: Sequence[float], share: float) -> float:
+    place = share * (len(ranked) - 1)
+    low = int(place)
+    high = min(low + 1, len(ranked) - 1)
+    return ranked[low] + (ranked[high] - ranked[low]) * (place - low)
+
+
+def _number(span: Span, name: str) -> float:
+    value = span.attributes.get(name)
+    return value if isinstance(value, int | float) else 0
