@@ -152,12 +152,17 @@ class _TextView:
 
 
 def _view(shell: InteractiveShell, name: str, cancel: Any) -> _View:
-    if getattr(shell, "kernel", None) is None:
-        return _TextView()
-    from asyncmagic.widget import TimelineWidget  # The widget libraries load with the first picture, not before.
+    if getattr(shell, "kernel", None) is not None:
+        try:
+            from asyncmagic.widget import (
+                TimelineWidget,
+            )  # The widget libraries load with the first picture, not before.
 
-    view: _View = TimelineWidget(name, on_cancel=cancel)
-    return view
+            view: _View = TimelineWidget(name, on_cancel=cancel)
+            return view
+        except Exception as error:
+            logger.warning("the timeline is text here, since a widget cannot be made: %s", error)
+    return _TextView()
 
 
 class cell:
