@@ -1,0 +1,126 @@
+"""Answer: what a language model's answer has said so far, whole or in chunks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from asyncmagic.tracing import semconv
+from asyncmagic.tracing.model import Attributes
+
+Json = dict[str, Any]
+
+
+class Answer:
+    """Adds up what the functions of `providers` read; what the server did not say is left out.
+
+    `has_content` is true from the first piece of text, reasoning or tool call on, `is_complete` once the answer said
+    that it is over, and `error` names what the answer itself reported as its failure.
+    """
+
+    __slots__ = ("_attributes", "_choices", "_reasons", "error", "has_content", "is_complete", "keeps_content")
+
+    def __init__(self, *, keeps_content: bool = False) -> None:
+        self.has_content = False
+        self.is_complete = False
+        self.error: str | None = None
+        self.keeps_content = keeps_content
+        self._attributes: Attributes = {}
+        self._reasons: dict[int, str] = {}
+        self._choices: dict[int, list[Json]] = {}
+
+    def says(self, *, model: Any = None, response_id: Any = None) -> None:
+        """Note the model that answers and the answer's id."""
+        self._note(semconv.RESPONSE_MODEL, model, str)
+        self._note(semconv.RESPONSE_ID, response_id, str)
+
+    def uses(
+        self,
+        *,
+        read: Any = None,
+        written: Any = None,
+        cached: Any = None,
+        cache_write: Any = None,
+        reasoning: Any = None,
+    ) -> None:
+        """Note the tokens: `read` includes the cached ones, `written` the reasoning ones; later figures replace."""
+        self._note(semconv.INPUT_TOKENS, read, int)
+        self._note(semconv.OUTPUT_TOKENS, written, int)
+        self._note(semconv.CACHED_TOKENS, cached, int)
+        self._note(semconv.CACHE_WRITE_TOKENS, cache_write, int)
+        self._note(semconv.REASONING_TOKENS, reasoning, int)
+
+    def adds(self, part: str, text: Any, choice: int = 0) -> None:
+        """Add a piece of `text` or `reasoning`: a string, or a list of parts that hold one."""
+        if isinstance(text, list):
+            for piece in text:
+                if isinstance(piece, dict):
+                    thinking = piece.get("thinking")
+                    self.adds("reasoning" if thinking else part, thinking or piece.get("text"), choice)
+        elif isinstance(text, str) and text:
+            self.has_content = True
+            if self.keeps_content:
+                self._part(choice, part, None)["content"] += text
+
+    def calls(
+        self, *, name: Any = None, arguments: Any = None, call_id: Any = None, index: Any = None, choice: int = 0
+    ) -> None:
+        """Add a tool call or a piece of one; pieces of one call share its `index`."""
+        self.has_content = self.has_content or bool(arguments or name)
+        if self.keeps_content:
+            part = self._part(choice, "tool_call", index)
+            part["id"] = part["id"] or call_id
+            part["name"] = part["name"] or name
+            if arguments is not None:
+                part["arguments"] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def finishes(self, reason: Any, choice: int = 0) -> None:
+        """Note why a choice ended, in the provider's own word."""
+        if isinstance(reason, str) and reason:
+            self._reasons[choice] = reason.lower() if reason.isupper() else reason
+
+    def fails(self, error: Any) -> None:
+        """Note that the answer is an error; `error` is the provider's object or word for it."""
+        self.error = error_kind(error) or "error"
+
+    def attributes(self) -> Attributes:
+        """Return what was read, by the names of semconv."""
+        found = dict(self._attributes)
+        if self._reasons:
+            found[semconv.FINISH_REASONS] = [self._reasons[choice] for choice in sorted(self._reasons)]
+        if self._choices:
+            found[semconv.OUTPUT_MESSAGES] = json.dumps(list(self._messages()), ensure_ascii=False)
+        return found
+
+    def _messages(self) -> Iterable[Json]:
+        for choice, parts in sorted(self._choices.items()):
+            cleaned = [{key: value for key, value in part.items() if key != "index"} for part in parts]
+            message: Json = {"role": "assistant", "parts": cleaned}
+            if choice in self._reasons:
+                message["finish_reason"] = self._reasons[choice]
+            yield message
+
+    def _note(self, name: str, value: Any, kind: type[str] | type[int]) -> None:
+        if type(value) is kind and value != "":
+            self._attributes[name] = value
+
+    def _part(self, choice: int, kind: str, index: Any) -> Json:
+        parts = self._choices.setdefault(choice, [])
+        if kind == "tool_call":
+            for part in parts:
+                if index is not None and part.get("index") == index:
+                    return part
+            parts.append({"type": kind, "id": None, "name": None, "arguments": "", "index": index})
+        elif not parts or parts[-1]["type"] != kind:
+            parts.append({"type": kind, "content": ""})
+        return parts[-1]
+
+
+def error_kind(error: Any) -> str | None:
+    """Return the short name that a provider gives an error, such as `rate_limit_exceeded`, or `None`."""
+    if isinstance(error, dict):
+        for key in ("code", "type", "status"):
+            if isinstance(error.get(key), str) and error[key]:
+                return str(error[key])[:80]
+    return error[:80] if isinstance(error, str) and error.replace("_", "").isalnum() else None

@@ -1,0 +1,200 @@
+"""What a request to a language model and its answer say: one line of a table per format, recognised by its URL."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from asyncmagic.instrumentation.answer import Answer, Json
+from asyncmagic.instrumentation.providers import anthropic, cohere, google, ollama, openai
+from asyncmagic.tracing import semconv
+from asyncmagic.tracing.model import Attributes
+
+Operation = Literal["chat", "text_completion", "embeddings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to ask a model.
+
+    `path` matches the end of the URL's path, and names the model there if the body does not. `read` adds an answer, or
+    a chunk of one, to what is known; chunks in which `telling` finds nothing only bring more of the text. `provider` is
+    the one meant where the host is unknown.
+    """
+
+    path: str
+    operation: Operation
+    provider: str
+    read: Callable[[Answer, Json], None]
+    telling: re.Pattern[bytes]
+    messages: Callable[[Json], list[Any]] = openai.messages
+    needs: str = "model"  # the key of the body without which it is something else
+
+
+_ANY = re.compile(b"")
+_OPENAI = re.compile(rb'"usage":\s*\{|"finish_reason":\s*"|"error":\s*[{"]')
+_RESPONSES = re.compile(rb'"type":\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
+_ANTHROPIC = re.compile(rb'"type":\s*"(?:message_(?:start|delta|stop)|error)"')
+_COHERE = re.compile(rb'"type":\s*"message-')
+_OLLAMA = re.compile(rb'"done":\s*true|"error":')
+
+FORMATS: tuple[Format, ...] = (
+    Format(r"/chat/completions", "chat", "openai", openai.read_chat, _OPENAI),
+    Format(r"(?<!/chat)/completions", "text_completion", "openai", openai.read_chat, _OPENAI, needs="prompt"),
+    Format(r"/responses", "chat", "openai", openai.read_response, _RESPONSES, needs="input"),
+    Format(r"/embeddings", "embeddings", "openai", openai.read_embeddings, _ANY, needs="input"),
+    Format(
+        r"/v1/messages|/models/([^/:]+):(?:streamR|r)awPredict",
+        "chat",
+        "anthropic",
+        anthropic.read_message,
+        _ANTHROPIC,
+        anthropic.messages,
+        needs="messages",
+    ),
+    Format(
+        r"/([^/:]+):(?:generateContent|streamGenerateContent)",
+        "chat",
+        "gcp.gemini",
+        google.read_content,
+        _ANY,
+        google.messages,
+        needs="contents",
+    ),
+    Format(
+        r"/([^/:]+):(?:embedContent|batchEmbedContents)",
+        "embeddings",
+        "gcp.gemini",
+        google.read_embeddings,
+        _ANY,
+        needs="",
+    ),
+    Format(r"/v2/chat", "chat", "cohere", cohere.read_chat, _COHERE, needs="messages"),
+    Format(r"/v2/embed", "embeddings", "cohere", cohere.read_embeddings, _ANY),
+    Format(r"/api/(?:chat|generate)", "chat", "ollama", ollama.read_chat, _OLLAMA),
+    Format(r"/api/embed", "embeddings", "ollama", ollama.read_embeddings, _ANY),
+)
+_PATHS = tuple((re.compile(f"(?:{format_.path})/?$"), format_) for format_ in FORMATS)
+_MAY_MATCH = re.compile(r"(?:completions|responses|embeddings|messages|Predict|Contents?|chat|generate|embed)/?$")
+
+#: The end of a host's name, and the provider behind it by OpenTelemetry's word.
+PROVIDERS = {
+    "api.openai.com": "openai",
+    ".openai.azure.com": "azure.ai.openai",
+    ".services.ai.azure.com": "azure.ai.inference",
+    "api.anthropic.com": "anthropic",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+    "aiplatform.googleapis.com": "gcp.vertex_ai",
+    ".amazonaws.com": "aws.bedrock",
+    "api.mistral.ai": "mistral_ai",
+    "api.cohere.com": "cohere",
+    "api.cohere.ai": "cohere",
+    "api.groq.com": "groq",
+    "api.deepseek.com": "deepseek",
+    "api.x.ai": "x_ai",
+    "api.perplexity.ai": "perplexity",
+    "openrouter.ai": "openrouter",
+    "api.together.xyz": "together",
+    "api.fireworks.ai": "fireworks",
+}
+_HOSTS = re.compile(f"(?:{'|'.join(map(re.escape, PROVIDERS))})$")
+_MODEL = re.compile(rb'"model":\s*"([^"\\]+)"')
+_STREAM = re.compile(rb'"stream":\s*true')
+_AROUND_VECTORS = re.compile(rb'"(model)":\s*"[^"\\]*"|"(?:usage|usageMetadata)":\s*\{[^{}]*\}')
+_LARGE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request to a model, read: its format, its span's attributes, and what was asked if that is kept."""
+
+    format: Format
+    model: str
+    streams: bool
+    attributes: Attributes
+
+    @property
+    def name(self) -> str:
+        """The span's name by OpenTelemetry's rule: `chat gpt-5`."""
+        return f"{self.format.operation} {self.model}".rstrip()
+
+
+def read_request(host: str, path: str, body: bytes | Json | None, *, keeps_content: bool = False) -> Question | None:
+    """Return what a POST request asks of a language model, or `None` where it asks something else."""
+    if not _MAY_MATCH.search(path):
+        return None
+    for pattern, format_ in _PATHS:
+        if found := pattern.search(path):
+            asked = body if isinstance(body, dict) else _parse(body)
+            if asked is None or (format_.needs and format_.needs not in asked and "model" not in asked):
+                return None
+            in_path = found[1] if pattern.groups else None
+            return _question(format_, host, path, asked, in_path, keeps_content)
+    return None
+
+
+def _question(format_: Format, host: str, path: str, body: Json, in_path: str | None, keeps_content: bool) -> Question:
+    settings = body.get("generationConfig") or body.get("options") or body
+    model = body.get("model") or in_path
+    model = model.removeprefix("models/") if isinstance(model, str) else ""
+    streams = body.get("stream")
+    if not isinstance(streams, bool):
+        streams = "/stream" in path or ":stream" in path or path.endswith(("/api/chat", "/api/generate"))
+    known = _HOSTS.search(host)
+    attributes: Attributes = {
+        semconv.OPERATION: format_.operation,
+        semconv.PROVIDER: PROVIDERS[known[0]] if known else format_.provider,
+    }
+    if model:
+        attributes[semconv.REQUEST_MODEL] = model
+    if format_.operation != "embeddings":
+        attributes[semconv.REQUEST_STREAM] = streams
+        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"):
+            if isinstance(settings.get(name), int):
+                attributes[semconv.REQUEST_MAX_TOKENS] = settings[name]
+        if isinstance(settings.get("temperature"), int | float):
+            attributes[semconv.REQUEST_TEMPERATURE] = float(settings["temperature"])
+    if keeps_content:
+        attributes[semconv.INPUT_MESSAGES] = json.dumps(format_.messages(body), ensure_ascii=False)
+    return Question(format_, model, streams, attributes)
+
+
+def _parse(body: bytes | None) -> Json | None:
+    if not body:
+        return None
+    if len(body) > _LARGE:
+        # Pictures and books: reading them through would hold the loop, so only the two keys that matter are looked up.
+        model = _MODEL.search(body, max(0, len(body) - 4096)) or _MODEL.search(body, 0, 4096)
+        return {"model": model[1].decode(errors="replace"), "stream": bool(_STREAM.search(body))} if model else None
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return None
+    return asked if isinstance(asked, dict) else None
+
+
+def read_answer(format_: Format, answer: Answer, data: bytes) -> None:
+    """Add an answer's body, or the data of one chunk, to `answer`; what is no such thing is passed over."""
+    if data == b"[DONE]":
+        answer.is_complete = True
+        return
+    if answer.has_content and not answer.keeps_content and not format_.telling.search(data):
+        return
+    try:
+        said = json.loads(_without_vectors(data) if format_.operation == "embeddings" else data)
+        for each in said if isinstance(said, list) else [said]:
+            format_.read(answer, each)
+    except (ValueError, TypeError, AttributeError, KeyError):
+        # Not what the provider's documentation promises: the answer goes to the user unread.
+        return
+
+
+def _without_vectors(data: bytes) -> bytes:
+    # Megabytes of numbers say nothing here; model and usage stand before or behind them.
+    if len(data) < 1 << 14:
+        return data
+    ends = data[:1000] + b" " + data[-1000:]
+    return b"{" + b",".join({found[1]: found[0] for found in _AROUND_VECTORS.finditer(ends)}.values()) + b"}"
