@@ -49,10 +49,6 @@ class Tool:
     description: str
     parameters: Json
 
-    @property
-    def hands_over(self) -> bool:
-        return _HAND_OFF.match(self.name) is not None
-
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -76,8 +72,9 @@ class Prompt:
 
     @property
     def question(self) -> str:
-        """The last user message."""
-        return next((turn.text for turn in reversed(self.turns) if turn.role == "user"), "")
+        """The last user message; AutoGen's note that an agent was handed the work is none."""
+        asked = (turn.text for turn in reversed(self.turns) if turn.role == "user")
+        return next((text for text in asked if not text.startswith("Transferred to ")), "")
 
 
 class Usage(NamedTuple):
@@ -158,9 +155,9 @@ def _next_tool(prompt: Prompt) -> Tool | None:
         return named
     used = {turn.tool for turn in prompt.turns if turn.role == "assistant"}
     unused = [tool for tool in prompt.tools if tool.name not in used]
-    plain = [tool for tool in unused if not tool.hands_over]
+    plain = [tool for tool in unused if not _HAND_OFF.match(tool.name)]
     # A crew's "ask a question" tool would go back and forth between its agents without end.
-    hand_offs = [tool for tool in unused if tool.hands_over and not tool.name.lower().startswith("ask")]
+    hand_offs = [tool for tool in unused if _HAND_OFF.match(tool.name) and not tool.name.lower().startswith("ask")]
     required = prompt.tools[:1] if prompt.tool_choice == "required" else ()
     return next(iter([*plain, *hand_offs, *required]), None)
 
@@ -176,14 +173,27 @@ def _arguments(tool: Tool, rng: Random, question: str) -> Any:
 def _text(prompt: Prompt, rng: Random) -> str:
     if prompt.schema is not None:
         return json.dumps(fitting(prompt.schema, rng, words=lambda name: text.value(name, prompt.question)))
-    called = next((turn.tool for turn in reversed(prompt.turns) if turn.role == "assistant" and turn.tool), "")
-    finding = next((turn.text for turn in reversed(prompt.turns) if turn.role == "tool"), "")
-    answer = text.write(text.topic(prompt.question), rng, source=called, finding=finding)
+    source, finding = _last_finding(prompt)
+    answer = text.write(text.topic(prompt.question), rng, source=source, finding=finding)
     if any("Final Answer:" in turn.text for turn in prompt.turns):  # CrewAI's format
         answer = f"Thought: I now know the final answer.\nFinal Answer: {answer}"
     if any("TERMINATE" in turn.text for turn in prompt.turns if turn.role == "system"):  # AutoGen's last word
         answer = f"{answer} TERMINATE"
     return answer
+
+
+def _last_finding(prompt: Prompt) -> tuple[str, str]:
+    """Return the name and the result of the last tool that was no hand-off."""
+    source = finding = ""
+    called: list[str] = []
+    for turn in prompt.turns:
+        if turn.role == "assistant" and turn.tool:
+            called.append(turn.tool)
+        elif turn.role == "tool":
+            name = called.pop(0) if called else ""
+            if not _HAND_OFF.match(name):
+                source, finding = name, turn.text
+    return source, finding
 
 
 def _usage(prompt: Prompt, pieces: list[str], call: ToolCall | None) -> Usage:

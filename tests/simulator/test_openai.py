@@ -108,9 +108,10 @@ def test_tools_come_first_then_the_hand_off_once_then_text(simulator: Server, st
             [call] = choice.message.tool_calls
             called.append((call.function.name, json.loads(call.function.arguments)))
             messages.append({"role": "assistant", "content": None, "tool_calls": [call.model_dump(exclude={"index"})]})
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": "rain, 7 degrees"})
+            result = {"get_weather": "rain, 7 degrees", "transfer_to_writer": "handed over"}[call.function.name]
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     assert called == [("get_weather", {"city": "Oslo"}), ("transfer_to_writer", {})]
-    assert "says: rain, 7 degrees." in choice.message.content
+    assert "The tool get_weather says: rain, 7 degrees." in choice.message.content
     assert [exchange.tool_call for exchange in simulator.log] == ["get_weather", "transfer_to_writer", None]
     assert [exchange.cached_tokens > 0 for exchange in simulator.log] == [False, True, True]
 
