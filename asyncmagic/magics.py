@@ -21,8 +21,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 from IPython.utils.capture import capture_output
 
-from asyncmagic import doctor, tasks
+from asyncmagic import doctor, tasks, wrappers
 from asyncmagic.cell import AgentCell, adopt, adopt_expression, keep, result, run_here
+from asyncmagic.instrumentation.places import is_users
 from asyncmagic.kernel import Interrupt, comm_messages, nested_loop
 from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
 from asyncmagic.runner import Options, Run
@@ -231,6 +232,8 @@ class cell:
         finally:
             if self.run is not None:
                 self.agents.bind()
+            if self.error is not None and (advice := wrappers.explain(self.error, is_users)):
+                _say(advice)
             self._stack.close()
         return False
 

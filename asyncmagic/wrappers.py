@@ -1,0 +1,65 @@
+"""Blocking entry points of libraries, and what to await instead: said where one has failed on the running loop."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Callable
+
+#: What a blocking call says when a loop is running already: asyncio, OpenAI Agents, CrewAI, LangGraph, AutoGen.
+_COMPLAINTS = ("running event loop", "loop is already running", "from a running loop", "in an async context")
+
+#: The blocking name and its async twin, as the libraries of today spell them.
+TWINS = {
+    "run_sync": "run",
+    "invoke": "ainvoke",
+    "stream": "astream",
+    "batch": "abatch",
+    "kickoff": "kickoff_async",
+    "kickoff_for_each": "kickoff_for_each_async",
+    "run_until_complete": "",
+    "run": "",
+}
+
+
+def explain(error: BaseException, is_users: Callable[[str], bool]) -> str | None:
+    """Return what to write instead, where `error` is a blocking wrapper's complaint about the running loop."""
+    if not isinstance(error, RuntimeError) or not any(text in str(error) for text in _COMPLAINTS):
+        return None
+    call = _failed_call(error, is_users)
+    if call is None:
+        return None
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+    written = ast.unparse(call)
+    if name not in TWINS:
+        return (
+            f"`{written}` wants a loop of its own; start the cell with `%%agents --nest` to let it run inside this one."
+        )
+    if TWINS[name] and isinstance(call.func, ast.Attribute):
+        call.func.attr = TWINS[name]
+        twin = f"await {ast.unparse(call)}"
+    else:
+        twin = f"await {ast.unparse(call.args[0])}" if call.args else "await …"
+    return f"`{written}` blocks, and this loop is running already. Write `{twin}`, or start with `%%agents --nest`."
+
+
+def _failed_call(error: BaseException, is_users: Callable[[str], bool]) -> ast.Call | None:
+    """Return the call of the user's that the error came through: the first known wrapper, else the innermost call."""
+    innermost: ast.Call | None = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if is_users(file):
+            for call in _calls(linecache.getline(file, traceback.tb_lineno).strip()):
+                if isinstance(call.func, ast.Attribute) and TWINS.get(call.func.attr):
+                    return call
+                innermost = call
+        traceback = traceback.tb_next
+    return innermost
+
+
+def _calls(line: str) -> list[ast.Call]:
+    try:
+        return [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call)]
+    except SyntaxError:
+        return []

@@ -1,0 +1,42 @@
+"""A library's blocking wrapper on the running loop is named together with its async twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from IPython.core.interactiveshell import ExecutionResult
+
+from tests.test_cell import agents, run  # noqa: F401 - `run` is a fixture
+
+CASES = [
+    ("Runner.run_sync(agent, 'hi')", "Write `await Runner.run(agent, 'hi')`"),
+    ("Runner().kickoff()", "Write `await Runner().kickoff_async()`"),
+    ("Runner().invoke({'x': 1})", "Write `await Runner().ainvoke({'x': 1})`"),
+]
+SETUP = """
+agent = None
+class Runner:
+    @classmethod
+    def run_sync(cls, *args):
+        coroutine = f(1, 0)
+        try:
+            asyncio.run(coroutine)
+        finally:
+            coroutine.close()
+    kickoff = invoke = run_sync
+"""
+
+
+@pytest.mark.parametrize(("call", "advice"), CASES)
+def test_the_twin_is_named(
+    run: Callable[[str], ExecutionResult],  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    call: str,
+    advice: str,
+) -> None:
+    run(SETUP).raise_error()
+    assert isinstance(run(agents(f"x = {call}")).error_in_exec, RuntimeError)
+    said = capsys.readouterr().err
+    assert advice in said
+    assert "%%agents --nest" in said
