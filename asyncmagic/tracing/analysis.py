@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.critical_path import PathStep, begin, critical_path
 from asyncmagic.tracing.intervals import Interval, covered, merged, most_at_once
 from asyncmagic.tracing.limits import what_limited
 from asyncmagic.tracing.model import Outcome, Span, Trace
+from asyncmagic.tracing.reading import Reading
 from asyncmagic.tracing.wording import count, duration
-
-AGENT_KINDS = frozenset(("task", "invoke_agent"))
-CALL_KINDS = frozenset(("chat", "embeddings"))
-
-Children = Mapping[int | None, Sequence[Span]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +45,7 @@ class AgentFigures:
     first_token: float | None = None  # the longest of its calls
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """How long the run waited for this span itself, in seconds and as a share of the wall time."""
 
     span: Span
@@ -135,16 +130,16 @@ class Summary(Counts):
 
 def summarize(trace: Trace, *, now: int | None = None) -> Summary:
     """Return the figures of a trace, finished or not; `now` (ns of its clock) is where open spans are cut off."""
-    read = _Reading(trace, now)
-    counts = read.counts()
-    work = [interval for agent in read.agents for interval in read.work(agent)]
+    read = Reading(trace, now)
+    counts = _counts(read)
+    names = {agent.name for agent in read.agents}
+    work = [interval for agent in read.agents for interval in _work(read, agent, names)]
     busy = sum(stop - start for start, stop in work)
     some = covered(work)
     several = len(read.agents) > 1 and counts.wall > 0
     one_by_one = counts.wall + (busy - some) / 1e9 if several else None
-    most = most_at_once((begin(agent, read.now), read.end(agent)) for agent in read.agents)
-    path = critical_path(read.root, read.children, read.now)
-    agents = read.agent_figures()
+    most = most_at_once((read.begin(agent), read.end(agent)) for agent in read.agents)
+    agents = _agent_figures(read)
     return Summary(
         **{item.name: getattr(counts, item.name) for item in fields(Counts)}
         | {"one_by_one": one_by_one, "speedup": one_by_one / counts.wall if one_by_one else None},
@@ -152,16 +147,8 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
         agents_time=sum(agent.seconds for agent in agents),
         parallelism=busy / some if some else None,
         most_in_flight=most,
-        critical_path=_shares(path, counts.wall),
-        limited_by=what_limited(
-            read.root,
-            agents=read.agents,
-            calls=read.calls,
-            attempts=read.attempts,
-            blocked=read.blocked,
-            path=path,
-            now=read.now,
-        ),
+        critical_path=_shares(read),
+        limited_by=what_limited(read),
         latency=Percentiles.of(latency(call) for call in read.calls if call.outcome == "done"),
         first_token=Percentiles.of(token for call in read.calls if (token := first_token(call)) is not None),
         dropped_spans=trace.dropped_spans,
@@ -170,7 +157,7 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
 
 def headline(trace: Trace, *, now: int | None = None) -> str:
     """Return the headline of a trace, see `Summary.headline`; while it runs this is cheaper than `summarize`."""
-    return _Reading(trace, now).counts().headline() if trace.is_running else summarize(trace, now=now).headline()
+    return _counts(Reading(trace, now)).headline() if trace.is_running else summarize(trace, now=now).headline()
 
 
 def progress(trace: Trace, *, now: int | None = None) -> str:
@@ -179,15 +166,14 @@ def progress(trace: Trace, *, now: int | None = None) -> str:
     The time left is an estimate: each agent in flight takes as long as the mean of those done, and those queued share
     the places in flight. Nothing is said of it before the first agent is done.
     """
-    read = _Reading(trace, now)
-    times: dict[Outcome, list[int]] = defaultdict(list)
+    read = Reading(trace, now)
+    times: dict[Outcome, list[float]] = defaultdict(list)
     queued = 0
     for agent in read.agents:
-        begun = begin(agent, read.now)
-        if agent.end is None and begun >= read.now and begun > agent.start:
+        if read.is_queued(agent):
             queued += 1
         else:
-            times[agent.outcome].append(read.end(agent) - begun)
+            times[agent.outcome].append(read.seconds(agent))
     done, in_flight = times["done"], times["open"]
     parts = [f"{len(done):,} of {len(read.agents):,} done"]
     parts += [f"{len(in_flight):,} in flight"] if in_flight else []
@@ -196,7 +182,7 @@ def progress(trace: Trace, *, now: int | None = None) -> str:
         mean = sum(done) / len(done)
         rest = [max(mean - age, 0.0) for age in in_flight]
         left = max((mean * queued + sum(rest)) / len(in_flight), *rest)
-        parts.append(f"about {duration(left / 1e9, rough=True)} left")
+        parts.append(f"about {duration(left, rough=True)} left")
     return ", ".join(parts)
 
 
@@ -223,111 +209,82 @@ def first_token_words(call: Span) -> str:
     return f"{duration(model)} model + {duration(blocked)} your loop" if blocked >= 0.01 else duration(model)
 
 
-def agents_of(root: Span, children: Children) -> list[Span]:
-    """Return the agents of a run: the tasks and agents below the cell; where that is one alone, those below it."""
-    agents: list[Span] = []
-    while True:
-        below = [span for span in children.get(root.span_id, ()) if span.kind in AGENT_KINDS]
-        agents = below or agents
-        if len(below) != 1:
-            return agents
-        root = below[0]
+def _reported(read: Reading, name: str) -> list[float]:
+    """Return the numbers that the calls have for an attribute, where they have one."""
+    values = [call.attributes.get(name) for call in read.calls]
+    return [value for value in values if isinstance(value, int | float)]
 
 
-class _Reading:
-    """One pass over the spans of a trace, which all figures share."""
-
-    def __init__(self, trace: Trace, now: int | None) -> None:
-        self.trace = trace
-        self.spans = trace.spans
-        self.root = trace.root
-        self.now = now if now is not None else trace.end
-        self.children: dict[int | None, list[Span]] = {}
-        for span in self.spans:
-            self.children.setdefault(span.parent_id, []).append(span)
-        self.agents = agents_of(self.root, self.children)
-        self.agent_names = {f"task {agent.name}" for agent in self.agents}
-        every_call = {span.span_id: span for span in self.spans if span.kind in CALL_KINDS}
-        # A framework's call around its client's call is one call: the inner one knows the attempts.
-        around = {call.parent_id for call in every_call.values()}
-        self.calls = [call for call in every_call.values() if call.span_id not in around]
-        self.blocked = [span for span in self.spans if span.kind == "blocked"]
-        self.attempts: dict[int, list[Span]] = {}
-        for span in self.spans:
-            if span.kind == "http" and span.parent_id in every_call:
-                self.attempts.setdefault(span.parent_id, []).append(span)
-
-    def end(self, span: Span) -> int:
-        return span.end if span.end is not None else max(self.now, span.start)
-
-    def reported(self, name: str) -> list[float]:
-        """Return the numbers that the calls have for an attribute, where they have one."""
-        values = [call.attributes.get(name) for call in self.calls]
-        return [value for value in values if isinstance(value, int | float)]
-
-    def counts(self) -> Counts:
-        """Return what needs only counting."""
-        failed = [span for span in self.spans if span.status == "ERROR" and span.kind != "http"]
-        explained = {span.parent_id for span in failed}
-        outcomes = [agent.outcome for agent in self.agents]
-        costs = self.reported(semconv.COST)
-        return Counts(
-            is_running=self.root.end is None,
-            wall=(self.end(self.root) - self.root.start) / 1e9,
-            agent_count=len(self.agents),
-            failed=outcomes.count("failed"),
-            cancelled=outcomes.count("cancelled"),
-            calls=len(self.calls),
-            attempts=sum(len(self.attempts.get(call.span_id, ())) or 1 for call in self.calls),
-            retries=sum(len(attempts) - 1 for attempts in self.attempts.values()),
-            errors=sum(span.outcome == "failed" and span.span_id not in explained for span in failed),
-            input_tokens=int(sum(self.reported(semconv.INPUT_TOKENS))),
-            output_tokens=int(sum(self.reported(semconv.OUTPUT_TOKENS))),
-            cached_tokens=int(sum(self.reported(semconv.CACHED_TOKENS))),
-            cost=sum(costs) if costs else None,
-            blocked=sum(self.end(span) - span.start for span in self.blocked) / 1e9,
-        )
-
-    def work(self, agent: Span) -> list[Interval]:
-        """Return when the agent did something that it would also do alone."""
-        if agent.states is None:
-            return [(agent.start, self.end(agent))]
-        return merged(
-            (start, stop)
-            for start, stop, state, detail in agent.states.segments(self.end(agent))
-            if state == "running" or (state == "waiting" and detail not in self.agent_names)
-        )
-
-    def agent_figures(self) -> tuple[AgentFigures, ...]:
-        """Return what each agent did, its calls found through everything below it."""
-        figures: dict[int, AgentFigures] = {}
-        for agent in self.agents:
-            figures[agent.span_id] = own = AgentFigures(agent, (self.end(agent) - agent.start) / 1e9)
-            if agent.states is not None:
-                for state, time in agent.states.times(self.end(agent)).items():
-                    setattr(own, state, time / 1e9)
-        for call in self.calls:
-            ancestor: Span | None = call
-            while ancestor is not None and ancestor.span_id not in figures:
-                ancestor = self.trace.get(ancestor.parent_id)
-            if ancestor is not None:
-                own = figures[ancestor.span_id]
-                own.calls += 1
-                own.retries += max(len(self.attempts.get(call.span_id, ())) - 1, 0)
-                own.tokens += int(_number(call, semconv.INPUT_TOKENS) + _number(call, semconv.OUTPUT_TOKENS))
-                if (token := first_token(call)) is not None:
-                    own.first_token = max(own.first_token or 0.0, token)
-        return tuple(figures.values())
+def _counts(read: Reading) -> Counts:
+    """Return what needs only counting."""
+    failed = [span for span in read.spans if span.status == "ERROR" and span.kind != "http"]
+    explained = {span.parent_id for span in failed}
+    outcomes = [agent.outcome for agent in read.agents]
+    costs = _reported(read, semconv.COST)
+    return Counts(
+        is_running=read.root.end is None,
+        wall=read.wall,
+        agent_count=len(read.agents),
+        failed=outcomes.count("failed"),
+        cancelled=outcomes.count("cancelled"),
+        calls=len(read.calls),
+        attempts=sum(len(read.attempts.get(call.span_id, ())) or 1 for call in read.calls),
+        retries=sum(len(attempts) - 1 for attempts in read.attempts.values()),
+        errors=sum(span.outcome == "failed" and span.span_id not in explained for span in failed),
+        input_tokens=int(sum(_reported(read, semconv.INPUT_TOKENS))),
+        output_tokens=int(sum(_reported(read, semconv.OUTPUT_TOKENS))),
+        cached_tokens=int(sum(_reported(read, semconv.CACHED_TOKENS))),
+        cost=sum(costs) if costs else None,
+        blocked=sum(read.end(span) - span.start for span in read.blocked) / 1e9,
+    )
 
 
-def _shares(path: Iterable[PathStep], wall: float) -> tuple[Share, ...]:
+def _work(read: Reading, agent: Span, names: set[str]) -> list[Interval]:
+    """Return when the agent did something that it would also do alone."""
+    if not agent.states:
+        return [(agent.start, read.end(agent))]
+    return merged(
+        (start, stop)
+        for start, stop, state, detail in agent.states.segments(read.end(agent))
+        if state == "running" or (state == "waiting" and _awaited_task(detail) not in names)
+    )
+
+
+def _awaited_task(detail: str | None) -> str | None:
+    """Return the name in what a task waits for, such as `task facts (write:7)`."""
+    return detail[5:].partition(" (")[0] if detail is not None and detail.startswith("task ") else None
+
+
+def _agent_figures(read: Reading) -> tuple[AgentFigures, ...]:
+    """Return what each agent did, its calls found through everything below it."""
+    figures: dict[int, AgentFigures] = {}
+    for agent in read.agents:
+        figures[agent.span_id] = own = AgentFigures(agent, (read.end(agent) - agent.start) / 1e9)
+        for start, stop, state, _ in agent.states.segments(read.end(agent)) if agent.states is not None else ():
+            setattr(own, state, getattr(own, state) + (stop - start) / 1e9)
+    for call in read.calls:
+        ancestor: Span | None = call
+        while ancestor is not None and ancestor.span_id not in figures:
+            ancestor = read.trace.get(ancestor.parent_id)
+        if ancestor is not None:
+            own = figures[ancestor.span_id]
+            own.calls += 1
+            own.retries += max(len(read.attempts.get(call.span_id, ())) - 1, 0)
+            own.tokens += int(_number(call, semconv.INPUT_TOKENS) + _number(call, semconv.OUTPUT_TOKENS))
+            if (token := first_token(call)) is not None:
+                own.first_token = max(own.first_token or 0.0, token)
+    return tuple(figures.values())
+
+
+def _shares(read: Reading) -> tuple[Share, ...]:
     """Add up the steps by span, in the order in which the path first meets them."""
-    seconds: dict[int, float] = defaultdict(float)
+    wall = read.wall
+    times: dict[int, int] = {}
     spans: dict[int, Span] = {}
-    for step in path:
-        spans[step.span.span_id] = step.span
-        seconds[step.span.span_id] += step.seconds
-    return tuple(Share(spans[key], time, time / wall if wall else 0.0) for key, time in seconds.items())
+    for span, start, end in read.path:
+        spans[span.span_id] = span
+        times[span.span_id] = times.get(span.span_id, 0) + end - start
+    return tuple(Share(spans[key], time / 1e9, time / 1e9 / wall if wall else 0.0) for key, time in times.items())
 
 
 def _quantile(ranked: Sequence[float], share: float) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from asyncmagic.tracing.model import Span
 
@@ -13,8 +13,7 @@ from asyncmagic.tracing.model import Span
 TOLERANCE = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class PathStep:
+class PathStep(NamedTuple):
     """A stretch of the critical path: from `start` to `end` (ns) the run waited for `span` itself, no part of it."""
 
     span: Span
@@ -26,7 +25,7 @@ class PathStep:
         return (self.end - self.start) / 1e9
 
 
-def critical_path(root: Span, children: Mapping[int | None, Sequence[Span]], now: int) -> list[PathStep]:
+def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathStep]:
     """Return the steps, in order of time, that `root` was waiting for; `now` (ns) ends what is still open.
 
     Walks back from the end of the root, each time into the child that ended last, and what lies between children
@@ -34,39 +33,48 @@ def critical_path(root: Span, children: Mapping[int | None, Sequence[Span]], now
     tasks: a link named `awaits` leads to the task that was awaited, which need not be a child; and a task that was
     queued starts where its queueing ended, so that the path goes on through the one that gave it its place.
     """
-    spans = {span.span_id: span for siblings in children.values() for span in siblings}
-    begins = {span.span_id: begin(span, now) for span in spans.values()}
-    ends = {span.span_id: span.end if span.end is not None else now for span in spans.values()}
+    spans = {span.span_id: span for span in all_spans}
+    children: dict[int | None, list[Span]] = {}
+    for span in spans.values():
+        if span.parent_id in children:
+            children[span.parent_id].append(span)
+        else:
+            children[span.parent_id] = [span]
     by_end: dict[int, tuple[list[int], list[Span]]] = {}
 
+    def end(span: Span) -> int:
+        return span.end if span.end is not None else now
+
     def latest(span: Span, time: int) -> Span | None:
-        key = span.span_id
-        if key not in by_end:
-            others = [*children.get(key, ())]
-            others += [spans[link.span_id] for link in span.links if link.name == "awaits" and link.span_id in spans]
-            others.sort(key=lambda other: (ends[other.span_id], -other.start))
-            by_end[key] = [ends[other.span_id] for other in others], others
-        other_ends, others = by_end[key]
-        tolerance = min(TOLERANCE, (ends[key] - span.start) // 1000)
-        for index in range(bisect_right(other_ends, time + tolerance) - 1, -1, -1):
-            other = others[index]
-            if begins[other.span_id] < min(time, other_ends[index]) and other.span_id not in entered:
-                return other if other_ends[index] > begins[key] else None
+        """Return the part of `span`, or the task it awaited, that ended last before `time`."""
+        if span.span_id not in by_end:
+            parts = children.get(span.span_id, [])
+            parts = parts + [
+                spans[link.span_id] for link in span.links if link.name == "awaits" and link.span_id in spans
+            ]
+            parts.sort(key=lambda part: (end(part), -part.start))
+            by_end[span.span_id] = [end(part) for part in parts], parts
+        ends, parts = by_end[span.span_id]
+        tolerance = min(TOLERANCE, (end(span) - span.start) // 1000)
+        for index in range(bisect_right(ends, time + tolerance) - 1, -1, -1):
+            part = parts[index]
+            if begin(part, now) < min(time, ends[index]) and part.span_id not in entered:
+                return part if ends[index] > begin(span, now) else None
         return None
 
     steps: list[PathStep] = []
-    span, time = root, ends[root.span_id]
+    span, time = root, end(root)
     entered = {root.span_id}  # at this very moment, so that two tasks awaiting each other end the walk
     while True:
-        below = latest(span, time) if span.links or span.span_id in children else None
-        stop = min(ends[below.span_id], time) if below is not None else min(begins[span.span_id], time)
+        part = latest(span, time) if span.links or span.span_id in children else None
+        stop = min(end(part), time) if part is not None else min(begin(span, now), time)
         if stop < time:
             steps.append(PathStep(span, stop, time))
             entered.clear()
             time = stop
-        if below is not None:
-            entered.add(below.span_id)
-            span = below
+        if part is not None:
+            entered.add(part.span_id)
+            span = part
         elif span is root:
             return steps[::-1]
         else:
@@ -75,7 +83,7 @@ def critical_path(root: Span, children: Mapping[int | None, Sequence[Span]], now
 
 def begin(span: Span, now: int) -> int:
     """Return when the span got going: its start, or for a queued task the moment it was let go (ns)."""
-    if span.states is None:
+    if not span.states:
         return span.start
     for time, state, _ in span.states:
         if state != "queued":

@@ -1,0 +1,66 @@
+"""Reading a trace: one pass over its spans that all figures share."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from asyncmagic.tracing.critical_path import PathStep, begin, critical_path
+from asyncmagic.tracing.model import Span, Trace
+
+AGENT_KINDS = frozenset(("task", "invoke_agent"))
+CALL_KINDS = frozenset(("chat", "embeddings"))
+
+
+class Reading:
+    """The spans of a trace by what they are; open ones are cut off at `now` (ns).
+
+    `agents` are the tasks and agents directly below the root, `calls` the calls of language models, `attempts` the
+    HTTP requests by the id of the call that they belong to.
+    """
+
+    def __init__(self, trace: Trace, now: int | None = None) -> None:
+        self.trace = trace
+        self.spans = trace.spans
+        self.root = trace.root
+        self.now = now if now is not None else trace.end
+        self.agents: list[Span] = []
+        self.blocked: list[Span] = []
+        every_call: dict[int, Span] = {}
+        for span in self.spans:
+            if span.kind in CALL_KINDS:
+                every_call[span.span_id] = span
+            elif span.kind == "blocked":
+                self.blocked.append(span)
+            elif span.parent_id == self.root.span_id and span.kind in AGENT_KINDS:
+                self.agents.append(span)
+        # A framework's call around its client's call is one call: the inner one knows the attempts.
+        around = {call.parent_id for call in every_call.values()}
+        self.calls = [call for call in every_call.values() if call.span_id not in around]
+        self.attempts: dict[int, list[Span]] = {}
+        for span in self.spans:
+            if span.kind == "http" and span.parent_id in every_call:
+                self.attempts.setdefault(span.parent_id, []).append(span)
+        self._begins = {agent.span_id: begin(agent, self.now) for agent in self.agents}
+
+    @property
+    def wall(self) -> float:
+        """The seconds from the start of the run to its end, or until now."""
+        return (self.end(self.root) - self.root.start) / 1e9
+
+    @cached_property
+    def path(self) -> list[PathStep]:
+        return critical_path(self.root, self.spans, self.now)
+
+    def begin(self, agent: Span) -> int:
+        """Return when an agent was let go; for one that is still queued, now."""
+        return self._begins[agent.span_id]
+
+    def is_queued(self, agent: Span) -> bool:
+        return agent.end is None and bool(agent.states) and self._begins[agent.span_id] >= self.now > agent.start
+
+    def end(self, span: Span) -> int:
+        return span.end if span.end is not None else max(self.now, span.start)
+
+    def seconds(self, span: Span) -> float:
+        """Return how long a span took, for an agent without its queueing."""
+        return (self.end(span) - self._begins.get(span.span_id, span.start)) / 1e9
