@@ -1,0 +1,215 @@
+"""Delta: what changed in a timeline, in columns; a whole trace is the delta from nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from asyncmagic.layout import Layout, Thinner, plain
+from asyncmagic.tracing import semconv
+from asyncmagic.tracing.model import STATES, Attribute, Kind, Span, Trace
+
+MAGIC = 0x31544D41  # "AMT1" in little endian
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OUTCOMES = ("open", "done", "failed", "cancelled")
+_KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
+_OUTCOME_CODES = {outcome: code for code, outcome in enumerate(OUTCOMES)}
+
+_CONTENT = frozenset((semconv.INPUT_MESSAGES, semconv.OUTPUT_MESSAGES, semconv.TOOL_ARGUMENTS, semconv.TOOL_RESULT))
+#: States shorter than this are not worth a pixel: nanoseconds.
+_LEAST_STATE = 1_000_000
+_COMPRESS_ABOVE = 600
+_LONGEST_VALUE = 4_000
+
+_Record = tuple[int, int, int | None, int | None, int, int, int]
+
+
+class DeltaWriter:
+    """Writes what changed since the last time: spans as records of numbers, texts once, attributes where they differ.
+
+    Times are microseconds since the start of the run. The reader is `static/trace.js`.
+    """
+
+    def __init__(self, layout: Layout, *, keeps_content: bool = False) -> None:
+        self.layout = layout
+        self._keeps_content = keeps_content
+        self._texts: dict[str, int] = {"": 0}
+        self._texts_sent = 1
+        self._records: list[_Record] = []
+        self._facts: list[tuple[Any, ...]] = []
+        self._thinners: dict[int, Thinner] = {}
+        self._settled_sent: dict[int, int] = {}
+
+    def write(self, indexes: Iterable[int], header: Mapping[str, Any], *, now: int) -> bytes:
+        """Return the changes of these spans; `now` in nanoseconds of the trace's clock."""
+        facts: list[list[Any]] = []
+        records: list[tuple[int, _Record]] = []
+        for index in indexes:
+            span = self.layout.spans[index]
+            record = self._record(index, span)
+            known = index < len(self._records)
+            if not known:
+                self._grow(index)
+            if not known or self._records[index] != record:
+                self._records[index] = record
+                records.append((index, record))
+            fact = self._fact(span)
+            if self._facts[index] != fact:
+                self._facts[index] = fact
+                facts.append([index, *fact])
+        changed_rows, self.layout.changed_rows = self.layout.changed_rows, set()
+        states = [change for index in indexes for change in self._states(index, now)]
+        return self._pack(header, records, facts, states, sorted(changed_rows), now)
+
+    def write_all(self, header: Mapping[str, Any], *, now: int) -> bytes:
+        """Return everything, for a reader who knows nothing, and note it as sent."""
+        self._texts_sent = 0
+        self._records.clear()
+        self._facts.clear()
+        self._settled_sent.clear()
+        self.layout.changed_rows = set(range(len(self.layout.rows)))
+        return self.write(range(len(self.layout.spans)), {**header, "all": 1}, now=now)
+
+    def _grow(self, index: int) -> None:
+        while len(self._records) <= index:
+            self._records.append((-1, 0, None, None, 0, 0, 0))
+            self._facts.append(())
+
+    def _record(self, index: int, span: Span) -> _Record:
+        first = next((event.time for event in list(span.events) if event.name == semconv.EVENT_FIRST_CHUNK), None)
+        return (
+            self._text(plain(span.name)),
+            self.layout.row[index],
+            span.end,
+            first,
+            self.layout.sub[index],
+            _KIND_CODES.get(span.kind, len(KINDS) - 1),
+            _OUTCOME_CODES[span.outcome],
+        )
+
+    def _fact(self, span: Span) -> tuple[Any, ...]:
+        # A copy made in one step: the watched threads go on writing.
+        attributes = span.attributes.copy()
+        pairs: list[tuple[str, Any]] = [
+            (key, _short(value))
+            for key, value in attributes.items()
+            if value is not None and (self._keeps_content or key not in _CONTENT)
+        ]
+        if span.message:
+            pairs.append(("message", _short(span.message)))
+        pairs += [
+            (
+                f"event {plain(event.name)}",
+                [(event.time - self.layout.origin) // 1000, *map(_short, event.attributes.values())],
+            )
+            for event in list(span.events)[:20]
+            if event.name != semconv.EVENT_FIRST_CHUNK
+        ]
+        links = [
+            [self.layout.index[link.span_id], plain(link.name)]
+            for link in list(span.links)
+            if link.span_id in self.layout.index
+        ]
+        if links:
+            pairs.append(("links", links))
+        if not pairs:
+            return ()
+        return (self._text("\n".join(plain(key) for key, _ in pairs)), *(value for _, value in pairs))
+
+    def _text(self, text: str) -> int:
+        return self._texts.setdefault(text, len(self._texts))
+
+    def _states(self, index: int, now: int) -> Iterable[tuple[int, int, int, int, int]]:
+        """Yield (span, settled states before, time, state, detail) for what is new in a task's states."""
+        span = self.layout.spans[index]
+        log = span.states
+        if not log:
+            return
+        thinner = self._thinners.setdefault(index, Thinner(_LEAST_STATE))
+        sent = self._settled_sent.get(index, 0)
+        open_changes = thinner.read(log, span.end if span.end is not None else now)
+        for position, (time, state, detail) in enumerate(thinner.changes[sent:] + open_changes, sent):
+            yield index, position, time, STATES.index(state), self._text(plain(detail or ""))
+        self._settled_sent[index] = len(thinner.changes)
+
+    def _pack(
+        self,
+        header: Mapping[str, Any],
+        records: list[tuple[int, _Record]],
+        facts: list[list[Any]],
+        states: list[tuple[int, int, int, int, int]],
+        rows: list[int],
+        now: int,
+    ) -> bytes:
+        layout, origin = self.layout, self.layout.origin
+        head: dict[str, Any] = {**header, "now": (now - origin) // 1000}
+        if rows:
+            head["rows"] = [
+                [
+                    row.index,
+                    self._text(plain(row.name)),
+                    row.owner,
+                    row.parent,
+                    row.depth,
+                    self._text(plain(row.group)),
+                    row.lane,
+                ]
+                for row in (layout.rows[index] for index in rows)
+            ]
+        if facts:
+            head["facts"] = facts
+        if layout.hidden_spans:
+            head["hidden"] = layout.hidden_spans
+        texts = list(self._texts)[self._texts_sent :] if len(self._texts) > self._texts_sent else []
+        self._texts_sent = len(self._texts)
+        if texts:
+            head["texts"] = texts
+        json_bytes = json.dumps(head, separators=(",", ":")).encode()
+        json_bytes += b" " * (-len(json_bytes) % 8)
+
+        starts, lengths, firsts = array("d"), array("d"), array("d")
+        ids, parents, names, row_column = array("i"), array("i"), array("i"), array("i")
+        subs, kinds, outcomes = array("h"), array("B"), array("B")
+        last_start = last_id = 0
+        for index, (name, row, end, first, sub, kind, outcome) in records:
+            start = (layout.spans[index].start - origin) // 1000
+            starts.append(start - last_start)
+            lengths.append(-1 if end is None else (end - origin) // 1000 - start)
+            firsts.append(-1 if first is None else (first - origin) // 1000 - start)
+            ids.append(index - last_id)
+            parents.append(index - layout.parents[index])
+            names.append(name)
+            row_column.append(row)
+            subs.append(sub)
+            kinds.append(kind)
+            outcomes.append(outcome)
+            last_start, last_id = start, index
+        columns: list[array[Any]] = [starts, lengths, firsts]
+        columns.append(array("d", [(change[2] - origin) // 1000 for change in states]))
+        columns += [ids, parents, names, row_column]
+        columns += [array("i", [change[field] for change in states]) for field in (0, 1, 4)]
+        columns += [subs, kinds, outcomes, array("B", [change[3] for change in states])]
+        data = struct.pack("<IIII", MAGIC, len(json_bytes), len(records), len(states)) + json_bytes
+        data += b"".join(column.tobytes() for column in columns)
+        return zlib.compress(data, 6) if len(data) > _COMPRESS_ABOVE else data
+
+
+def write_trace(trace: Trace, layout: Layout, header: Mapping[str, Any]) -> bytes:
+    """Return a whole trace in one piece."""
+    end = layout.end
+    return DeltaWriter(layout, keeps_content=trace.keeps_content).write_all(header, now=end)
+
+
+def _short(value: Attribute) -> Any:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else str(value)
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value[:100]]
+    return plain(str(value), _LONGEST_VALUE, keeps_lines=True)

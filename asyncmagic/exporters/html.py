@@ -1,0 +1,119 @@
+"""The timeline as a piece of HTML: a picture and a table for every reader, the interactive view where scripts run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from functools import cache
+from html import escape
+
+from asyncmagic.assets import read, viewer_script
+from asyncmagic.delta import write_trace
+from asyncmagic.exporters.svg import draw
+from asyncmagic.layout import Layout, plain
+from asyncmagic.tracing.analysis import AgentFigures, summarize
+from asyncmagic.tracing.model import Trace
+from asyncmagic.tracing.wording import duration
+
+_MOST_TABLE_ROWS = 100
+
+#: Runs on the page: takes the store and the zoom over from the live view, or unpacks what is saved here.
+_LOADER = """
+(async () => {
+  const host = document.getElementById("__ID__");
+  if (!host || host.dataset.taken) return;
+  host.dataset.taken = "1";
+  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const inflate = (text) =>
+    new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate")));
+  const viewers = (globalThis.__asyncmagicViewers ??= new Map());
+  if (!viewers.has("__VERSION__")) {
+    const url = URL.createObjectURL(new Blob([await inflate("__SCRIPT__").text()], { type: "text/javascript" }));
+    viewers.set("__VERSION__", import(url));
+  }
+  const { TraceStore, Timeline, unpack } = await viewers.get("__VERSION__");
+  const live = globalThis.__asyncmagic?.get("__TRACE__");
+  const store = new TraceStore();
+  store.apply(await unpack(bytes("__DATA__")));
+  const picture = await (await fetch(host.querySelector("img").src)).text();
+  const style = document.createElement("style");
+  style.textContent = __CSS__;
+  const place = document.createElement("div");
+  const timeline = new Timeline(place, store, { state: live?.state ?? {} });
+  timeline.picture = picture;
+  host.replaceChildren(style, place);
+  host.nextElementSibling?.remove();
+})().catch((error) => console.warn("asyncmagic: the picture stays", error));
+"""
+
+
+def to_html(trace: Trace) -> str:
+    """Return the timeline as HTML for a notebook or a page of its own; it loads nothing from anywhere.
+
+    Without script it is a picture and a table. All letters are ASCII, so that no reader needs to know an encoding.
+    """
+    layout = Layout.of(trace)
+    figures = summarize(trace)
+    picture = draw(trace, layout)
+    title = figures.headline()
+    header = {
+        "seq": 0,
+        "running": trace.is_running,
+        "headline": plain(title),
+        "progress": "",
+        "trace": trace.trace_id,
+        "name": plain(trace.name),
+        "path": [],
+    }
+    name = f"asyncmagic-{trace.trace_id[:12]}"
+    script = (
+        _LOADER.replace("__ID__", name)
+        .replace("__VERSION__", _version())
+        .replace("__SCRIPT__", _packed_viewer())
+        .replace("__TRACE__", trace.trace_id)
+        .replace("__CSS__", json.dumps(read("timeline.css")))
+        .replace("__DATA__", base64.b64encode(write_trace(trace, layout, header)).decode())
+    )
+    image = base64.b64encode(picture.encode()).decode()
+    page = (
+        f'<div id="{name}"><img alt="{escape(plain(title))}" src="data:image/svg+xml;base64,{image}" '
+        f'style="max-width:100%;height:auto"></div>{_table(figures.agents)}'
+        f'<script type="module">{script}</script>'
+    )
+    return page.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _table(agents: tuple[AgentFigures, ...]) -> str:
+    head = "".join(
+        f"<th>{word}</th>" for word in ("agent", "state", "time", "calls", "tokens", "first token", "retries", "error")
+    )
+    rows = []
+    for agent in agents[:_MOST_TABLE_ROWS]:
+        span = agent.span
+        error = f"{span.attributes.get('error.type', '')}: {span.message}" if span.status == "ERROR" else ""
+        cells = (
+            span.outcome,
+            duration(agent.seconds),
+            f"{agent.calls:,}" if agent.calls else "",
+            f"{agent.tokens:,}" if agent.tokens else "",
+            duration(agent.first_token) if agent.first_token is not None else "",
+            f"{agent.retries:,}" if agent.retries else "",
+            plain(error.removesuffix(": ")),
+        )
+        row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        rows.append(f'<tr><th scope="row">{escape(plain(span.name))}</th>{row}</tr>')
+    rest = len(agents) - _MOST_TABLE_ROWS
+    more = f"<p>… {rest:,} more</p>" if rest > 0 else ""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f"<details><summary>Table</summary>{table}{more}</details>"
+
+
+@cache
+def _packed_viewer() -> str:
+    return base64.b64encode(zlib.compress(viewer_script().encode(), 9)).decode()
+
+
+@cache
+def _version() -> str:
+    return f"{zlib.crc32(viewer_script().encode()):08x}"

@@ -1,0 +1,202 @@
+"""TimelineWidget: the live timeline below a cell, which ends as a picture that needs no kernel."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+import traitlets
+from IPython.display import display, update_display
+
+from asyncmagic.assets import read, widget_script
+from asyncmagic.delta import DeltaWriter
+from asyncmagic.layout import Layout, plain
+from asyncmagic.tracing.analysis import headline, progress
+from asyncmagic.tracing.model import Span, Trace
+
+logger = logging.getLogger("asyncmagic")
+
+#: Seconds between two deltas, and how much of its own time the flusher may at most be busy.
+_PERIOD = 0.05
+_MOST_BUSY = 0.05
+_HEARTBEAT = 0.25
+_WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class TimelineWidget(anywidget.AnyWidget):
+    """Shows one trace while it runs: a span processor that sends the page what changed, at most 20 times a second.
+
+    `show()` displays it in the running cell. A thread of its own sends, so that the page goes on while the loop is
+    blocked. `finish()` replaces the output with a picture, a table and a viewer that need no kernel. `on_cancel` is
+    called with the id of the span whose Cancel was pressed, or `None` for the whole run, on any thread.
+    """
+
+    _esm = widget_script()
+    _css = read("timeline.css")
+    key = traitlets.Unicode().tag(sync=True)
+    snapshot = traitlets.Bytes().tag(sync=True)
+
+    def __init__(self, trace_name: str, on_cancel: Callable[[int | None], None] | None = None) -> None:
+        self._trace_name = trace_name
+        self._on_cancel = on_cancel
+        self._trace: Trace | None = None
+        self._changed: deque[Span] = deque()
+        self._layout = Layout()
+        self._writer = DeltaWriter(self._layout)
+        self._lock = threading.RLock()
+        self._stopped = threading.Event()
+        self._flusher: threading.Thread | None = None
+        self._display_id = ""
+        self._has_listener = False
+        self._must_send_all = False
+        self._sequence = 0
+        self._words = {"headline": "", "progress": ""}
+        self._words_at = self._sent_at = self._all_at = 0.0
+        self._words_pause = 0.5
+        super().__init__(key=uuid.uuid4().hex)
+        self.on_msg(self._on_message)
+
+    # -- span processor: called on any thread, at any time, and quick
+
+    def on_start(self, span: Span) -> None:
+        if self._trace is None and span.trace is not None:
+            self._trace = span.trace
+            self._writer = DeltaWriter(self._layout, keeps_content=span.trace.keeps_content)
+        self._changed.append(span)
+
+    def on_update(self, span: Span) -> None:
+        self._changed.append(span)
+
+    def on_end(self, span: Span) -> None:
+        self._changed.append(span)
+
+    # -- on the page
+
+    def show(self) -> None:
+        """Display the timeline in the running cell and keep it up to date."""
+        if self._flusher is not None:
+            return
+        self._display_id = uuid.uuid4().hex
+        self._started_at = time.monotonic()
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        text = f"{plain(self._trace_name)}: running …"
+        display({_WIDGET_VIEW: view, "text/plain": text}, raw=True, display_id=self._display_id)
+        self._flusher = threading.Thread(target=self._keep_flushing, name="asyncmagic-timeline", daemon=True)
+        self._flusher.start()
+
+    def finish(self) -> None:
+        """Send what is left and replace the live view by a picture with its own viewer; more calls do nothing."""
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        if self._flusher is not None:
+            self._flusher.join(2)
+            self.flush()
+            self._replace()
+        self.close()
+
+    def flush(self) -> None:
+        """Send what changed since the last time, or that the run goes on."""
+        with self._lock:
+            trace = self._trace
+            if trace is None:
+                return
+            trace.collect()
+            spans = self._take_changes()
+            now = self._now(trace)
+            indexes = self._layout.update(spans)
+            header = self._header(trace, now)
+            at = time.monotonic()
+            if self._must_send_all or (not self._has_listener and at >= self._all_at):
+                # Until somebody answers, what was sent may have come before anybody listened: all again, ever rarer.
+                self._must_send_all = False
+                self._all_at = at + max(0.3, 2 * (at - self._started_at))
+                message = self._writer.write_all(header, now=now)
+            elif not indexes and len(header) == 1 and at < self._sent_at + _HEARTBEAT:
+                return
+            else:
+                message = self._writer.write(indexes, header, now=now)
+            self._sequence += 1
+            self._sent_at = at
+            self.send({"type": "delta"}, [message])
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """Return the state for a page that joins now: the whole timeline so far is in it."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if "snapshot" in state and self._trace is not None:
+            with self._lock:
+                self._layout.update(self._take_changes())
+                now = self._now(self._trace)
+                writer = DeltaWriter(self._layout, keeps_content=self._trace.keeps_content)
+                rows = self._layout.changed_rows
+                state["snapshot"] = writer.write_all(
+                    {**self._header(self._trace, now, everything=True), "seq": -1}, now=now
+                )
+                self._layout.changed_rows = rows
+        return state
+
+    def _keep_flushing(self) -> None:
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            began = time.perf_counter()
+            try:
+                self.flush()
+            except Exception:
+                logger.exception("the live timeline stopped; your code is not affected")
+                return
+            busy = time.perf_counter() - began
+            pause = max(_PERIOD - busy, busy / _MOST_BUSY, 0.01)
+
+    def _take_changes(self) -> list[Span]:
+        changed: dict[int, Span] = {}
+        for _ in range(len(self._changed)):
+            span = self._changed.popleft()
+            changed[span.span_id] = span
+        return list(changed.values())
+
+    def _now(self, trace: Trace) -> int:
+        return trace.root.end if trace.root.end is not None else time.time_ns() - trace.time_origin
+
+    def _header(self, trace: Trace, now: int, *, everything: bool = False) -> dict[str, Any]:
+        header: dict[str, Any] = {"seq": self._sequence}
+        at = time.monotonic()
+        if at >= self._words_at or not trace.is_running or everything:
+            words = {
+                "headline": plain(headline(trace, now=now)),
+                "progress": progress(trace, now=now) if trace.is_running else "",
+            }
+            # Counting a large run takes a moment; it is done as seldom as keeps it cheap.
+            self._words_at = at + max(0.5, (time.monotonic() - at) * 40)
+            if words != self._words or everything:
+                self._words = words
+                header.update(words)
+        if everything or not self._sequence or not trace.is_running or self._must_send_all or not self._has_listener:
+            header |= {**self._words, "running": trace.is_running, "trace": trace.trace_id, "name": plain(trace.name)}
+        return header
+
+    def _on_message(self, _: object, content: dict[str, Any], buffers: object) -> None:
+        match content:
+            case {"type": "hello" | "resend"}:
+                self._has_listener = self._must_send_all = True
+            case {"type": "cancel", "index": None} if self._on_cancel is not None:
+                self._on_cancel(None)
+            case {"type": "cancel", "index": int(index)} if self._on_cancel is not None:
+                if 0 <= index < len(self._layout.spans):
+                    self._on_cancel(self._layout.spans[index].span_id)
+
+    def _replace(self) -> None:
+        if self._trace is None:
+            return
+        bundle = {"text/plain": self._words["headline"]}
+        for kind, name in (("text/plain", "text"), ("text/html", "html"), ("image/svg+xml", "svg")):
+            try:
+                bundle[kind] = str(self._trace.export(name))
+            except Exception:
+                logger.exception("the timeline could not be drawn as %s; your results are not affected", name)
+        update_display(bundle, raw=True, display_id=self._display_id)
