@@ -187,6 +187,7 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
                     chunk(data)
                     yield data
             except GeneratorExit:
+                self._attempt.abandon()
                 raise
             except BaseException as error:
                 self._attempt.end(error)
@@ -208,6 +209,7 @@ def _stream_classes(library: ModuleType) -> tuple[type, type]:
                     chunk(data)
                     yield data
             except GeneratorExit:
+                self._attempt.abandon()
                 raise
             except BaseException as error:
                 self._attempt.end(error)

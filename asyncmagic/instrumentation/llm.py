@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from asyncmagic.instrumentation.answer import Answer, Json
+from asyncmagic.instrumentation.messages import to_json
 from asyncmagic.instrumentation.providers import anthropic, cohere, google, ollama, openai
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Attributes
@@ -132,7 +133,10 @@ def read_request(host: str, path: str, body: bytes | Json | None, *, keeps_conte
             if asked is None or (format_.needs and format_.needs not in asked and "model" not in asked):
                 return None
             in_path = found[1] if pattern.groups else None
-            return _question(format_, host, path, asked, in_path, keeps_content)
+            try:
+                return _question(format_, host, path, asked, in_path, keeps_content)
+            except (TypeError, ValueError, AttributeError, KeyError):
+                return None  # some other service under the same path
     return None
 
 
@@ -158,7 +162,7 @@ def _question(format_: Format, host: str, path: str, body: Json, in_path: str | 
         if isinstance(settings.get("temperature"), int | float):
             attributes[semconv.REQUEST_TEMPERATURE] = float(settings["temperature"])
     if keeps_content:
-        attributes[semconv.INPUT_MESSAGES] = json.dumps(format_.messages(body), ensure_ascii=False)
+        attributes[semconv.INPUT_MESSAGES] = to_json(format_.messages(body))
     return Question(format_, model, streams, attributes)
 
 

@@ -106,5 +106,4 @@ def messages(body: Json) -> list[Any]:
     """What the request asks, as a list of messages with their role."""
     asked = body.get("messages") or body.get("input") or body.get("prompt") or []
     asked = asked if isinstance(asked, list) else [asked]
-    asked = [{"role": "user", "content": each} if isinstance(each, str) else each for each in asked]
     return [{"role": "system", "content": body["instructions"]}, *asked] if body.get("instructions") else asked
