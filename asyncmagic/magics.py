@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, NoReturn, Protocol
+from weakref import WeakKeyDictionary
 
 from IPython import get_ipython
 from IPython.core.error import UsageError
@@ -29,7 +30,7 @@ from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
 from asyncmagic.runner import Options, Run
 from asyncmagic.session import session, tracer
 from asyncmagic.tracing import Span, Trace
-from asyncmagic.tracing.analysis import summarize
+from asyncmagic.watcher import CellWatcher
 
 logger = logging.getLogger("asyncmagic")
 
@@ -333,13 +334,14 @@ class AsyncMagics(Magics):
         if cell is not None:
             raise UsageError("%%asynctrace needs a cell with code, and has to be its first line")
         command, _, rest = line.strip().partition(" ")
+        watcher = _watchers[self.shell]
         commands = {
             "": self._report,
-            "on": lambda rest: _watcher.switch(True),
-            "off": lambda rest: _watcher.switch(False),
+            "on": lambda rest: print(watcher.trace(True)),
+            "off": lambda rest: print(watcher.trace(False)),
             "tasks": lambda rest: print(tasks.tree()),
             "doctor": lambda rest: print(doctor.report(session)),
-            "lint": lambda rest: _watcher.lint(rest.split()),
+            "lint": lambda rest: print(watcher.lint(rest.split())),
             "help": lambda rest: print(_ASYNCTRACE),
         }
         if command == "await":
@@ -361,37 +363,7 @@ AsyncMagics.agents.__doc__ = _parser("agents").format_help()
 AsyncMagics.asynctrace.__doc__ = _ASYNCTRACE
 
 
-class _Watcher:
-    """What happens around every cell while the extension is loaded: tracing where it is on, and the checks."""
-
-    def __init__(self) -> None:
-        self.is_on = False
-        self._trace: Trace | None = None
-
-    def switch(self, on: bool) -> None:
-        self.is_on = on
-        print(f"asyncmagic traces {'every following cell' if on else 'only %%agents and %%asynctrace cells'}.")
-
-    def lint(self, words: list[str]) -> None:
-        raise UsageError("%asynctrace lint: not there yet")
-
-    def pre_run_cell(self, info: Any) -> None:
-        if not self.is_on or info.raw_cell.lstrip().startswith(("%%agents", "%%asynctrace", "%asynctrace")):
-            return
-        first = next((line.strip() for line in info.raw_cell.splitlines() if line.strip()), "cell")
-        self._trace = session.start_trace(first[:60])
-        tracer.make_current(self._trace.root)
-
-    def post_run_cell(self, result: Any) -> None:
-        trace, self._trace = self._trace, None
-        if trace is None:
-            return
-        tracer.make_current(None)
-        session.end_trace(trace, error=getattr(result, "error_in_exec", None))
-        print(f"asyncmagic: {summarize(trace).headline()}")
-
-
-_watcher = _Watcher()
+_watchers: WeakKeyDictionary[InteractiveShell, CellWatcher] = WeakKeyDictionary()
 
 
 def _complete(shell: InteractiveShell, event: Any) -> list[str]:
@@ -404,8 +376,9 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.append(rewrite_source)
     shell.ast_transformers.append(Rewriter(shell.user_ns))
     shell.register_magics(AsyncMagics)
-    shell.events.register("pre_run_cell", _watcher.pre_run_cell)
-    shell.events.register("post_run_cell", _watcher.post_run_cell)
+    watcher = _watchers[shell] = CellWatcher(shell)
+    shell.events.register("pre_run_cell", watcher.pre_run_cell)
+    shell.events.register("post_run_cell", watcher.post_run_cell)
     shell.set_hook("complete_command", _complete, str_key="%%agents")
 
 
@@ -416,6 +389,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.ast_transformers[:] = [one for one in shell.ast_transformers if not isinstance(one, Rewriter)]
     for kind, name in (("cell", "agents"), ("cell", "asynctrace"), ("line", "asynctrace")):
         shell.magics_manager.magics[kind].pop(name, None)
-    for event, callback in (("pre_run_cell", _watcher.pre_run_cell), ("post_run_cell", _watcher.post_run_cell)):
-        if callback in shell.events.callbacks[event]:
-            shell.events.unregister(event, callback)
+    if (watcher := _watchers.pop(shell, None)) is not None:
+        shell.events.unregister("pre_run_cell", watcher.pre_run_cell)
+        shell.events.unregister("post_run_cell", watcher.post_run_cell)
+        watcher.close()

@@ -86,7 +86,14 @@ rewrite_source.has_side_effects = True  # type: ignore[attr-defined]
 
 def _rewrite_line(line: str) -> str:
     match = _LINE.fullmatch(line.rstrip("\n"))
-    return f"{match[1]}await {MARK}('await', {match[2]!r}, [])\n" if match else line
+    return f"{match[1]}await {MARK}('await', {match[2]!r}, [])\n" if match and _awaits(match[2]) else line
+
+
+def _awaits(statement: str) -> bool:
+    try:
+        return any(isinstance(node, ast.Await) for node in ast.walk(ast.parse(statement)))
+    except SyntaxError:
+        return False
 
 
 def _ended(lines: list[str]) -> list[str]:
