@@ -1,0 +1,70 @@
+"""The rules, and `check`, which applies them to a cell without running it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.registry import Registry
+
+if TYPE_CHECKING:
+    from asyncmagic.lint.cell import Cell
+
+#: Rule -> the function that checks it.
+RULES: Final[dict[str, str]] = {
+    "missing-await": "asyncmagic.lint.missing_await:check",
+    "coroutine-left": "asyncmagic.lint.coroutine_left:check",
+}
+registry: Final = Registry("rule", RULES, "asyncmagic.lint")
+_SECONDS: Final = 0.05
+
+
+def check(
+    source: str,
+    namespace: Mapping[str, object] | None = None,
+    *,
+    rules: Iterable[str] | None = None,
+    agents: bool = False,
+) -> list[Diagnostic]:
+    """Say what is wrong with the awaits of a cell, before it runs.
+
+    `source` is a notebook cell or plain Python; `namespace` holds the live objects that its names mean. Nothing is
+    run and nothing changed. `rules` names the rules to apply (all, if not given; `KeyError` for an unknown one);
+    `agents` treats the source as the body of `%%agents`. Returns the diagnostics in the order of their places, and
+    an empty list for what is not Python and for what would take longer than 50 ms to look at.
+    """
+    checks = [(name, registry[name]) for name in (_all_rules() if rules is None else rules)]
+    return _check(source, {} if namespace is None else namespace, checks, agents)
+
+
+@functools.cache
+def _all_rules() -> tuple[str, ...]:
+    return tuple(registry)
+
+
+def _check(
+    source: str,
+    namespace: Mapping[str, object],
+    checks: list[tuple[str, Callable[[Cell], Iterable[Diagnostic]]]],
+    agents: bool,
+) -> list[Diagnostic]:
+    from asyncmagic.lint.cell import Cell
+    from asyncmagic.lint.flow import OutOfTime
+
+    found: list[Diagnostic] = []
+    try:
+        cell = Cell(source, namespace, deadline=time.perf_counter() + _SECONDS, agents=agents)
+        if not cell.is_python:
+            return []
+        for name, rule in checks:
+            for diagnostic in rule(cell):
+                if diagnostic not in found and not cell.is_silenced(diagnostic.line, name):
+                    found.append(diagnostic)
+    except OutOfTime:
+        return []
+    except Exception:  # A checker that fails says nothing.
+        return []
+    return sorted(found)

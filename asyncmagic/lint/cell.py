@@ -1,0 +1,153 @@
+"""Cell: what a rule looks at. The source, its tree, the live namespace, and what flows through it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Final
+
+from asyncmagic.diagnostics import Diagnostic, Severity
+from asyncmagic.lint.flow import Flow
+from asyncmagic.lint.plain import plain_python
+
+_NOQA: Final = re.compile(r"#\s*noqa(?!\w)(?:\s*:\s*(?P<rules>[\w\-]+(?:\s*,\s*[\w\-]+)*))?", re.IGNORECASE)
+
+
+class Cell:
+    """One cell, read but not run. `deadline` is the `time.perf_counter()` at which looking at it stops."""
+
+    def __init__(self, source: str, namespace: Mapping[str, object], *, deadline: float, agents: bool = False) -> None:
+        self.source = source
+        self.lines = source.split("\n")
+        self.namespace = namespace
+        self.deadline = deadline
+        body = plain_python(source)
+        self.is_python = body is not None
+        self.tree = body.tree if body is not None else ast.Module([], [])
+        self.is_agents = agents or (body is not None and body.is_agents)
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parent of every node."""
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The value of every expression and the fate of every awaitable."""
+        return Flow(self.tree, self.namespace, self.parents, self.deadline, adopts=self.is_agents)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the cell, outer ones first."""
+        return list(ast.walk(self.tree))
+
+    def above(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around a node, the nearest first."""
+        while node in self.parents:
+            node = self.parents[node]
+            yield node
+
+    def function_of(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | None:
+        """The function whose body the node stands in; None at the top level of the cell."""
+        child = node
+        for parent in self.above(node):
+            if isinstance(parent, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                body = parent.body if isinstance(parent.body, list) else [parent.body]
+                if child in body:
+                    return parent
+            child = parent
+        return None
+
+    def statement_of(self, node: ast.AST) -> ast.stmt | None:
+        """The innermost statement that the node stands in."""
+        for parent in (node, *self.above(node)):
+            if isinstance(parent, ast.stmt):
+                return parent
+        return None
+
+    def can_await(self, node: ast.AST) -> bool:
+        """Whether `await` is allowed at the node: at the top level of the cell and in `async def`."""
+        function = self.function_of(node)
+        return function is None or isinstance(function, ast.AsyncFunctionDef)
+
+    @cached_property
+    def displayed(self) -> ast.expr | None:
+        """The expression whose value the notebook shows."""
+        if self.tree.body and isinstance(last := self.tree.body[-1], ast.Expr):
+            return None if self.source.rstrip().endswith(";") else last.value
+        return None
+
+    def is_silenced(self, line: int, rule: str) -> bool:
+        """Whether `# noqa` or `# noqa: RULE` stands on the line."""
+        found = _NOQA.search(self.lines[line - 1]) if 0 < line <= len(self.lines) else None
+        if found is None:
+            return False
+        return found["rules"] is None or rule in re.split(r"\s*,\s*", found["rules"])
+
+    def text(self, node: ast.AST, limit: int = 60) -> str:
+        """The source of a node on one line, shortened."""
+        found = " ".join((ast.get_source_segment(self.source, node) or ast.unparse(node)).split())
+        return found if len(found) <= limit else found[: limit - 1] + "…"
+
+    def diagnostic(
+        self,
+        rule: str,
+        node: ast.AST,
+        message: str,
+        hint: str = "",
+        *,
+        fix: str | None = None,
+        severity: Severity = "error",
+    ) -> Diagnostic:
+        """A diagnostic that points at the node."""
+        line, end_line = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
+        return Diagnostic(
+            line=line,
+            column=self._characters(line, getattr(node, "col_offset", 0)),
+            rule=rule,
+            message=message,
+            hint=hint,
+            fix=fix,
+            end_line=end_line,
+            end_column=self._characters(end_line, getattr(node, "end_col_offset", 0)),
+            severity=severity,
+        )
+
+    def _characters(self, line: int, offset: int) -> int:
+        """A column in characters; syntax trees count bytes."""
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return len(text.encode()[:offset].decode(errors="ignore"))
+
+    def edited(self, first: int, last: int, edits: list[tuple[int, int, str]]) -> str | None:
+        """The lines `first` to `last` with `(line, column, text)` inserted; None if that is not Python."""
+        lines = list(self.lines)
+        for line, column, text in sorted(edits, reverse=True):
+            old = lines[line - 1]
+            lines[line - 1] = old[:column] + text + old[column:]
+        try:
+            compile("\n".join(lines), "<fix>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except (SyntaxError, ValueError):
+            if plain_python("\n".join(lines)) is None:
+                return None
+        return "\n".join(lines[first - 1 : last])
+
+    def awaited_fix(self, node: ast.expr) -> str | None:
+        """The node's lines with `await` before the node, in parentheses where Python wants them."""
+        if not self.can_await(node) or node.end_lineno is None or node.end_col_offset is None:
+            return None
+        statement = self.statement_of(node)
+        if statement is None or statement.end_lineno is None:
+            return None
+        start = (node.lineno, self._characters(node.lineno, node.col_offset))
+        end = (node.end_lineno, self._characters(node.end_lineno, node.end_col_offset))
+        parent = self.parents.get(node)
+        is_tight = (
+            (isinstance(parent, (ast.Attribute, ast.Subscript)) and parent.value is node)
+            or (isinstance(parent, ast.Call) and parent.func is node)
+            or (isinstance(parent, ast.Await))
+            or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Pow))
+        )
+        edits = [(*start, "(await "), (*end, ")")] if is_tight else [(*start, "await ")]
+        return self.edited(node.lineno, node.end_lineno, edits)

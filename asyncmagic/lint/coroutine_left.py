@@ -1,0 +1,31 @@
+"""coroutine-left: the cell ends, and a name holds a coroutine that has not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.fates import left
+
+RULE = "coroutine-left"
+
+
+def check(cell: Cell) -> Iterator[Diagnostic]:
+    """A coroutine kept in a name has not run, and will not until something awaits it.
+
+    Wrong:
+
+        answers = [ask(q) for q in questions]                       # a list of coroutines, no answers
+
+    Right:
+
+        answers = await asyncio.gather(*[ask(q) for q in questions])
+    """
+    for node, _, _ in left(cell, "missing-await"):
+        yield cell.diagnostic(
+            RULE,
+            node,
+            f"`{cell.text(node)}` makes a coroutine that is still waiting to run when the cell ends",
+            "Await it here, or in a later cell",
+        )

@@ -1,0 +1,90 @@
+"""What became of the awaitables that a cell makes: lost, left behind, or used as if they were results."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+
+from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow.values import Awaitable, Use, awaitables
+
+Finding = tuple[ast.AST, str, ast.AST | None]
+
+
+def _made(cell: Cell, rule: str) -> dict[ast.AST, list[Awaitable]]:
+    """The coroutines (and gathers) that the cell makes, by the expression that makes them."""
+    found: dict[ast.AST, list[Awaitable]] = defaultdict(list)
+    for awaitable in cell.flow.made:
+        if awaitable.kind in ("coroutine", "future") and awaitable.rule == rule and awaitable.node is not None:
+            found[awaitable.node].append(awaitable)
+    return found
+
+
+def misused(cell: Cell, rule: str) -> Iterator[Finding]:
+    """The awaitables used where only their result makes sense, and where."""
+    for node, group in _made(cell, rule).items():
+        uses = [use for awaitable in group for use in awaitable.uses]
+        certain = [use for use in uses if use.is_certain]
+        is_served = any(awaitable.is_served for awaitable in group)
+        if certain or (uses and not is_served):
+            use = (certain or uses)[0]
+            yield node, _says(use, group[0]), use.node
+    if rule == "missing-await":
+        yield from _misused_others(cell)
+
+
+def _misused_others(cell: Cell) -> Iterator[Finding]:
+    """Tasks, and awaitables from before the cell, used as results: the place of the use is the mistake."""
+    seen: set[int] = set()
+    for value in list(cell.flow.values.values()):
+        for awaitable in awaitables(value):
+            root = awaitable.root
+            if id(root) in seen or (root.kind == "coroutine" and root in cell.flow.made):
+                continue
+            seen.add(id(root))
+            for use in root.uses:
+                if use.is_certain:
+                    yield _operand(use.node), f"is {_article(root)}, not its result: it is {use.how}", None
+                    break
+
+
+def _operand(node: ast.AST) -> ast.AST:
+    return node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else node
+
+
+def _article(awaitable: Awaitable) -> str:
+    return {"task": "a task", "future": "a future", "coroutine": "a coroutine"}.get(awaitable.kind, "an awaitable")
+
+
+def _says(use: Use, awaitable: Awaitable) -> str:
+    return f"makes {_article(awaitable)}, not its result, and it is {use.how}"
+
+
+def lost(cell: Cell, rule: str) -> Iterator[Finding]:
+    """The coroutines that nothing can await any more."""
+    kept = {id(awaitable.root) for awaitable in _kept(cell)}
+    for node, group in _made(cell, rule).items():
+        if any(awaitable.uses for awaitable in group):
+            continue
+        is_served = any(awaitable.is_served for awaitable in group)
+        gone = [a for a in group if a.is_overwritten or (not is_served and not a.is_served and id(a) not in kept)]
+        if gone:
+            is_future = gone[0].kind == "future"
+            what = "a future" if is_future else "a coroutine"
+            yield node, f"makes {what}, and nothing awaits it" + ("" if is_future else ": it never runs"), None
+
+
+def left(cell: Cell, rule: str) -> Iterator[Finding]:
+    """The coroutines that the cell leaves in its names."""
+    kept = {id(awaitable.root) for awaitable in _kept(cell)}
+    for node, group in _made(cell, rule).items():
+        is_served = any(a.is_served or a.uses or a.is_overwritten for a in group)
+        if not is_served and any(id(a) in kept and a.kind == "coroutine" for a in group):
+            yield node, "", None
+
+
+def _kept(cell: Cell) -> Iterator[Awaitable]:
+    for name, value in cell.flow.final.names.items():
+        if name != "_":
+            yield from awaitables(value)

@@ -1,0 +1,135 @@
+"""Source text of modules that are not imported, split into statements and parsed only where it is looked at."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any, Final
+
+from asyncmagic.lint.flow.objects import instance_dict
+
+_STATEMENT: Final = re.compile(
+    r"(?:async\s+)?def\s+(?P<function>\w+)|class\s+(?P<cls>\w+)|(?P<imports>from|import)\b|(?P<nests>if|else|try|except|elif)\b"
+    r"|(?P<assigned>\w+)\s*[:=]|(?P<decorator>@)"
+)
+_MAX_BYTES: Final = 2_000_000
+_modules: dict[str, tuple[Blocks, bool] | None] = {}
+
+
+class Blocks:
+    """The statements in a run of lines, by the names that they bind."""
+
+    def __init__(self, lines: list[str], first: int, last: int, indent: int) -> None:
+        self._lines = lines
+        self._places: dict[str, tuple[int, int]] = {}
+        self._parsed: dict[str, ast.stmt | None] = {}
+        self._scan(first, last, indent)
+
+    def _scan(self, first: int, last: int, indent: int) -> None:
+        lines, starts = self._lines, []
+        in_text = is_decorated = False
+        for number in range(first, last):
+            line = lines[number]
+            if (
+                not in_text
+                and line[:indent].isspace() == bool(indent)
+                and line[indent : indent + 1].strip(" \t\r\n)]}#")
+            ):
+                found = _STATEMENT.match(line, indent)
+                if not is_decorated:
+                    starts.append((number, found))
+                elif found is not None and not found["decorator"]:
+                    starts[-1] = (starts[-1][0], found)
+                is_decorated = found is not None and bool(found["decorator"])
+            if (line.count('"""') + line.count("'''")) % 2:
+                in_text = not in_text
+        for (start, found), (end, _) in zip(starts, [*starts[1:], (last, None)], strict=True):
+            self._note(start, end, found, indent)
+
+    def _note(self, start: int, end: int, found: re.Match[str] | None, indent: int) -> None:
+        if found is None:
+            return
+        if found["nests"]:
+            inner = next((n for n in range(start + 1, end) if self._lines[n].strip()), None)
+            if inner is not None:
+                line = self._lines[inner]
+                self._scan(inner, end, len(line) - len(line.lstrip()))
+        elif found["imports"]:
+            for name in re.findall(r"\w+", "".join(self._lines[start:end])):
+                self._places.setdefault(name, (start, end))
+        else:
+            self._places[found["function"] or found["cls"] or found["assigned"] or ""] = (start, end)
+
+    def statement(self, name: str) -> ast.stmt | None:
+        """The statement that binds the name; of a class only its first lines, see `members`."""
+        if name not in self._parsed:
+            self._parsed[name] = self._parse(name) if name in self._places else None
+        return self._parsed[name]
+
+    def _parse(self, name: str) -> ast.stmt | None:
+        start, end = self._places[name]
+        header = self._class_header(name, start, end)
+        text = "".join(self._lines[start:end])
+        if header is not None:
+            text = "".join(self._lines[start:header]) + self._body_indent(header, end) * " " + "pass\n"
+        try:
+            body = ast.parse("if 1:\n" + text if text[:1].isspace() else text).body
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        return body[0].body[0] if isinstance(body[0], ast.If) and text[:1].isspace() else body[0]
+
+    def _class_header(self, name: str, start: int, end: int) -> int | None:
+        """The line after the colon that opens the class's body; None if this is no class."""
+        for number in range(start, end):
+            if re.match(rf"\s*class\s+{name}\b", self._lines[number]):
+                while number < end and not self._lines[number].split("#")[0].rstrip().endswith(":"):
+                    number += 1
+                return min(number + 1, end)
+        return None
+
+    def _body_indent(self, header: int, end: int) -> int:
+        for line in self._lines[header:end]:
+            if line.strip():
+                return len(line) - len(line.lstrip())
+        return 4
+
+    def members(self, name: str) -> Blocks | None:
+        """The statements of the body of the class of that name."""
+        start, end = self._places.get(name, (0, 0))
+        header = self._class_header(name, start, end)
+        return Blocks(self._lines, header, end, self._body_indent(header, end)) if header is not None else None
+
+
+def module_blocks(name: str) -> tuple[Blocks, bool] | None:
+    """The source of a module, found without importing it, and whether it is a package."""
+    if name not in _modules:
+        try:
+            _modules[name] = _read_module(name)
+        except Exception:
+            _modules[name] = None
+    return _modules[name]
+
+
+def _read_module(name: str) -> tuple[Blocks, bool] | None:
+    spec = PathFinder.find_spec(name, _search_path(name.rpartition(".")[0]))
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    path = Path(spec.origin)
+    if path.stat().st_size > _MAX_BYTES:
+        return None
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return Blocks(lines, 0, len(lines), 0), spec.submodule_search_locations is not None
+
+
+def _search_path(package: str) -> list[str] | None:
+    if not package:
+        return None
+    module = sys.modules.get(package)
+    if module is not None:
+        path: Any = instance_dict(module).get("__path__") or []
+        return list(path)
+    spec = PathFinder.find_spec(package, _search_path(package.rpartition(".")[0]))
+    return list(spec.submodule_search_locations or []) if spec else []

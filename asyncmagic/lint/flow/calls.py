@@ -1,0 +1,562 @@
+"""What a call gives, and what it does to the awaitables among its arguments."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import time
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.known import DATA_MODULES, KNOWN, SHOWING_MODULES
+from asyncmagic.lint.flow.resolve import Resolver
+from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, body_of, facts, is_generator, positional
+from asyncmagic.lint.flow.values import (
+    AsyncGenerator,
+    Awaitable,
+    Bound,
+    Box,
+    Class,
+    Either,
+    Function,
+    Identity,
+    Instance,
+    Live,
+    Manager,
+    ManagerFactory,
+    Object,
+    Partial,
+    Plain,
+    Scope,
+    Use,
+    Value,
+    awaitables,
+    either,
+    known,
+    options,
+)
+
+_MAX_DEPTH = 5
+_SCALARS = frozenset({int, float, str, bytes, bool})
+
+
+class OutOfTime(Exception):
+    """The check has reached its deadline."""
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call: the function's value, its arguments, and where it stands."""
+
+    node: ast.AST
+    function: Value | None
+    args: Sequence[Value | None]
+    scope: Scope
+    keywords: dict[str, Value | None] = field(default_factory=dict)
+    starred: frozenset[int] = frozenset()
+    has_unknown_keywords: bool = False
+
+    @property
+    def values(self) -> list[Value | None]:
+        return [*self.args, *self.keywords.values()]
+
+    def argument(self, position: int, name: str = "") -> Value | None:
+        """The argument at a position or under a keyword, if it is known which one that is."""
+        if name in self.keywords:
+            return self.keywords[name]
+        if position < len(self.args) and not any(star <= position for star in self.starred):
+            return self.args[position]
+        return None
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """A function body being run through; `is_reported` if what is found in it is said."""
+
+    node: ast.AST
+    is_reported: bool
+    returns: list[Value | None] = field(default_factory=list)
+    yields: list[Value | None] = field(default_factory=list)
+
+
+class Calls(Resolver):
+    """Runs through calls."""
+
+    deadline: float
+    own_deadline: float
+    patience: float
+    made: list[Awaitable]
+    reused: list[tuple[Awaitable, ast.AST]]
+    parents: dict[ast.AST, ast.AST]
+    frames: list[Frame]
+    site: ast.AST | None = None
+    quiet: int = 0
+    _summaries: dict[tuple[int, int], tuple[object, Value | None]]
+
+    def is_cell_code(self, node: ast.AST) -> bool:
+        raise NotImplementedError
+
+    @property
+    def is_reporting(self) -> bool:
+        return not self.quiet and (not self.frames or self.frames[-1].is_reported)
+
+    def check_time(self) -> None:
+        """Stop at the deadline; where others hold the processor, the check's own time counts, up to twice as long."""
+        late = time.perf_counter() - self.deadline
+        if late > 0 and (late > self.patience or time.thread_time() > self.own_deadline):
+            raise OutOfTime
+
+    # -- fates ---------------------------------------------------------------------------------------------------
+
+    def make(self, awaitable: Awaitable) -> Awaitable:
+        """Remember an awaitable that the cell made."""
+        awaitable.node = self.site or awaitable.node
+        if self.is_reporting:
+            awaitable.scope = self.frames[-1].node if self.frames else None
+            awaitable.is_registered = True
+            self.made.append(awaitable)
+        return awaitable
+
+    def hand_over(self, value: Value | None) -> None:
+        """The value goes where it may be awaited."""
+        for awaitable in awaitables(value):
+            awaitable.is_handed_on = awaitable.root.is_handed_on = True
+        for option in options(value):
+            if isinstance(option, Box):
+                option.is_shared = True
+            elif isinstance(option, AsyncGenerator):
+                option.is_used = True
+
+    def use(self, value: Value | None, node: ast.AST, how: str, *, is_certain: bool) -> None:
+        """The value is used as if it were its result."""
+        found = options(value)
+        if not found or not all(isinstance(option, Awaitable) for option in found):
+            return
+        for option in found:
+            if isinstance(option, Awaitable) and (is_certain or option.kind in ("coroutine", "future")):
+                option.root.uses.append(Use(self.site or node, how, is_certain))
+
+    def use_elements(self, value: Value | None, node: ast.AST, how: str, *, is_certain: bool) -> None:
+        """The value's elements are used as if they were results."""
+        if isinstance(value, Box):
+            for item in value.items:
+                self.use(item, node, how, is_certain=is_certain)
+
+    def spend(self, value: Value | None, node: ast.AST, scope: Scope) -> None:
+        """The value's coroutines are run here: a second time is an error."""
+        if isinstance(value, Either):
+            return
+        for awaitable in awaitables(value):
+            if awaitable.kind != "coroutine":
+                continue
+            if (awaitable.is_closed or awaitable in scope.spent) and self.is_reporting:
+                self.reused.append((awaitable, node))
+            scope.spent.add(awaitable)
+
+    # -- calls ---------------------------------------------------------------------------------------------------
+
+    def call_value(self, function: Value | None, args: Sequence[Value | None], node: ast.AST) -> Value | None:
+        return self.call(Call(node, function, args, Scope({})))
+
+    def call(self, call: Call, owner: Value | None = None) -> Value | None:
+        """The value of a call."""
+        self.check_time()
+        function = call.function
+        if isinstance(function, Either):
+            results = [self.call(dataclasses.replace(call, function=option), owner) for option in function.options]
+            if not all(isinstance(result, Awaitable) for result in results):
+                for result in results:
+                    self.hand_over(result)
+            return either(*results)
+        if isinstance(function, Bound):
+            return self.call(dataclasses.replace(call, function=function.function), function.owner)
+        if isinstance(function, Live):
+            return self._call_live(call, function.obj, owner)
+        if isinstance(function, Function):
+            return self._call_function(call, function, owner)
+        if isinstance(function, Partial):
+            self.hand_over_arguments(call)
+            return self.call(Call(call.node, function.function, [], call.scope, has_unknown_keywords=True))
+        if isinstance(function, Identity):
+            return call.argument(0)
+        if isinstance(function, ManagerFactory):
+            made = self._yielded(function.function, call, owner)
+            self.hand_over_arguments(call)
+            return Manager(function.is_async, made)
+        if isinstance(function, Class):
+            return self._construct(call, function)
+        if isinstance(function, Object):
+            return self.call(dataclasses.replace(call, function=self.member(function.cls, "__call__")), function)
+        if isinstance(function, Instance):
+            return self._call_instance(call, function, function.cls)
+        if isinstance(function, Awaitable):
+            self.use(function, call.node, "called", is_certain=True)
+        self.hand_over_arguments(call)
+        return None
+
+    def hand_over_arguments(self, call: Call) -> None:
+        for value in call.values:
+            self.hand_over(value)
+
+    def _call_live(self, call: Call, obj: object, owner: Value | None) -> Value | None:
+        if isinstance(obj, functools.partial):
+            self.hand_over_arguments(call)
+            inner = self.lift(objects.unwrap_partial(obj))
+            return self.call(Call(call.node, inner, [], call.scope, has_unknown_keywords=True))
+        if type(obj) is types.MethodType:
+            return self.call(dataclasses.replace(call, function=self.lift(obj.__func__)), self.lift(obj.__self__))
+        if type(obj) in objects.BUILTIN_FUNCTIONS and owner is None:
+            holder = getattr(obj, "__self__", None)
+            owner = None if holder is None or isinstance(holder, types.ModuleType) else self.lift(holder)
+        name = objects.qualified_name(obj)
+        handler = KNOWN.get(name)
+        if handler is not None:
+            return handler(self, call, owner)
+        if isinstance(obj, type):
+            return self._instantiate(call, obj)
+        if name:
+            root = name.partition(".")[0]
+            if root in SHOWING_MODULES:
+                for value in call.values:
+                    self.use(value, call.node, "used", is_certain=False)
+                    self.use_elements(value, call.node, "used", is_certain=False)
+            if (root in DATA_MODULES and type(obj) is not types.FunctionType) or name in ("json.loads", "json.load"):
+                self.hand_over_unless_used(call)
+                return Plain()
+        if type(obj) is types.FunctionType:
+            return self._call_python(call, obj, owner)
+        if type(obj) is functools._lru_cache_wrapper:
+            return self.call(dataclasses.replace(call, function=self.lift(obj.__wrapped__)), owner)
+        if type(obj) in objects.BUILTIN_FUNCTIONS:
+            return self._call_c_method(call, name, owner)
+        if objects.is_mock(obj):
+            return self._call_mock(call, obj)
+        return self._call_instance(call, Live(obj), type(obj))
+
+    def _call_c_method(self, call: Call, name: str, owner: Value | None) -> Value | None:
+        if name.startswith("builtins.str."):
+            for value in call.values:
+                self.use(value, call.node, "used as text", is_certain=False)
+                self.use_elements(value, call.node, "used as text", is_certain=False)
+            self.hand_over_unless_used(call)
+            return Instance(str)
+        self.hand_over_arguments(call)
+        return Plain() if name.partition(".")[0] in ("builtins", "re", "datetime", "math") and owner is None else None
+
+    def hand_over_unless_used(self, call: Call) -> None:
+        for value in call.values:
+            if not any(awaitable.root.uses for awaitable in awaitables(value)):
+                self.hand_over(value)
+
+    def _call_mock(self, call: Call, obj: object) -> Value | None:
+        self.hand_over_arguments(call)
+        return self.coroutine(call, lambda: None) if objects.is_async_mock(obj) else None
+
+    def coroutine(self, call: Call, result: Callable[[], Value | None]) -> Awaitable:
+        """The coroutine that the call makes."""
+        return self.make(Awaitable("coroutine", call.node, result, maker=call.function))
+
+    def _call_python(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
+        """Call a live Python function."""
+        module = function.__module__ or ""
+        is_users = module == "__main__" or not function.__code__.co_filename.endswith(".py")
+        is_wrapper = "__wrapped__" in objects.instance_dict(function)
+        declared = None if is_wrapper else self._declared_return(function, owner)
+        has_work = any(_is_interesting(value) for value in call.values)
+
+        def result() -> Value | None:
+            if declared is not None and not is_users and known(declared) is not None:
+                return declared
+            return self._summary(call, function, owner) or declared
+
+        if objects.is_coroutine_function(function):
+            if has_work and is_users:
+                self._run_with_arguments(call, function, owner)
+            self.hand_over_unless_used(call)
+            return self.coroutine(call, result)
+        if objects.is_async_generator_function(function):
+            self.hand_over_arguments(call)
+            source = self.source_of(function)
+            return AsyncGenerator(call.node, self._yielded(source, call, owner) if source else lambda: None)
+        if objects.is_generator_function(function):
+            self.hand_over_arguments(call)
+            source = self.source_of(function)
+            item = self._yielded(source, call, owner)() if source else None
+            self.hand_over(item)
+            return Box(types.GeneratorType, [item])
+        if has_work:
+            value = self._run_with_arguments(call, function, owner)
+            self.hand_over_unless_used(call)
+            return value if known(value) is not None else None
+        if isinstance(declared, Awaitable) and declared.kind == "coroutine":
+            return self.coroutine(call, declared.result)
+        return self.fresh(result(), call)
+
+    def _declared_return(self, function: types.FunctionType, owner: Value | None) -> Value | None:
+        hint = function.__annotations__.get("return", objects.MISSING)
+        if hint is objects.MISSING:
+            return None
+        return self.annotation(hint, function.__globals__, owner)
+
+    def _run_with_arguments(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
+        source = self.source_of(function)
+        return self.fresh(self.invoke(source, call, owner), call) if source else None
+
+    def _summary(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
+        """What a live function returns, whatever it is given."""
+        owner_type = id(owner.obj) if isinstance(owner, Live) else id(getattr(owner, "cls", owner))
+        key = (id(function), owner_type)
+        if key not in self._summaries:
+            source = self.source_of(function)
+            bare = Call(call.node, call.function, [], Scope({}), has_unknown_keywords=True)
+            value = self.invoke(source, bare, owner) if source else None
+            self._summaries[key] = ((function, owner), value)
+        return self._summaries[key][1]
+
+    def fresh(self, value: Value | None, call: Call) -> Value | None:
+        """A returned value, its awaitables counted as made by the call."""
+        if isinstance(value, Either):
+            if not all(isinstance(option, Awaitable) for option in value.options):
+                self.hand_over(value)
+            return Either(tuple(self.fresh(option, call) for option in value.options))
+        if isinstance(value, Box):
+            items = [self.fresh(item, call) for item in value.items]
+            return Box(value.kind, items, value.keys, value.is_shared)
+        if isinstance(value, Awaitable) and value.node is not None and not value.is_registered:
+            copy = dataclasses.replace(value, node=call.node, uses=[], source=None)
+            return self.make(copy)
+        return value
+
+    def _instantiate(self, call: Call, cls: type) -> Value | None:
+        """Make an instance of a live class."""
+        attributes: dict[str, Value | None] = {}
+        for name, value in call.keywords.items():
+            declared = self._field_type(cls, name)
+            if declared in _SCALARS:
+                self.use(value, call.node, f"stored as {declared.__name__}" if declared else "", is_certain=True)
+            if any(True for _ in awaitables(value)):
+                attributes[name] = value
+        self.hand_over_unless_used(call)
+        if objects.class_lookup(type(cls), "__call__") is not objects.class_lookup(type, "__call__"):
+            metacall = objects.class_lookup(type(cls), "__call__")
+            if not objects.qualified_name(type(cls)).startswith("abc.") and isinstance(metacall, types.FunctionType):
+                return None
+        return Instance(cls, attributes=attributes or None)
+
+    def _field_type(self, cls: type, name: str) -> type | None:
+        for base in objects.mro(cls):
+            declared = objects.class_dict(base).get("__annotations__")
+            if type(declared) is dict and name in declared:
+                found = self.annotation(declared[name], {"__builtins__": None})
+                return found.cls if isinstance(found, Instance) else None
+        return None
+
+    def _call_instance(self, call: Call, value: Value, cls: type) -> Value | None:
+        if objects.is_mock(value) or issubclass(cls, types.ModuleType):
+            return None
+        mock = objects.is_async_mock_class(cls)
+        if mock:
+            self.hand_over_arguments(call)
+            return self.coroutine(call, lambda: None)
+        found = objects.class_lookup(cls, "__call__")
+        if isinstance(found, types.FunctionType):
+            return self.call(dataclasses.replace(call, function=Live(found)), value)
+        self.hand_over_arguments(call)
+        return None
+
+    # -- functions whose source is known -------------------------------------------------------------------------
+
+    def _call_function(self, call: Call, function: Function, owner: Value | None) -> Value | None:
+        handler = KNOWN.get(function.name)
+        if handler is not None:
+            return handler(self, call, owner)
+        node = function.node
+        has_work = any(_is_interesting(value) for value in call.values)
+        if isinstance(node, ast.AsyncFunctionDef):
+            if is_generator(node):
+                self.hand_over_arguments(call)
+                return AsyncGenerator(call.node, self._yielded(function, call, owner))
+            if has_work:
+                self.invoke(function, call, owner)
+            self.hand_over_unless_used(call)
+            return self.coroutine(call, lambda: self.invoke(function, call, owner, is_again=True))
+        if is_generator(node):
+            item = self._yielded(function, call, owner)()
+            self.hand_over_arguments(call)
+            self.hand_over(item)
+            return Box(types.GeneratorType, [item])
+        value = self.fresh(self.invoke(function, call, owner), call)
+        for argument in call.values:
+            if not any(argument is part for part in _parts(value)):
+                self._hand_over_untouched(argument)
+        if value is None and not isinstance(node, ast.Lambda) and node.returns is not None:
+            return self.annotation_node(node.returns, function.scope, owner)
+        return value
+
+    def _hand_over_untouched(self, value: Value | None) -> None:
+        if not any(awaitable.root.uses for awaitable in awaitables(value)):
+            self.hand_over(value)
+
+    def _yielded(self, function: Value | None, call: Call, owner: Value | None) -> Callable[[], Value | None]:
+        """What a generator function yields, found when it is asked for."""
+
+        def item() -> Value | None:
+            source = function
+            if isinstance(source, Live) and type(source.obj) is types.FunctionType:
+                source = self.source_of(source.obj)
+            if not isinstance(source, Function):
+                return None
+            return self.invoke(source, call, owner, is_again=True, wants_yield=True)
+
+        return item
+
+    def invoke(
+        self,
+        function: Function,
+        call: Call,
+        owner: Value | None,
+        *,
+        is_again: bool = False,
+        wants_yield: bool = False,
+    ) -> Value | None:
+        """Run through the function's body and return what it returns (or yields)."""
+        node = function.node
+        if len(self.frames) >= _MAX_DEPTH or any(frame.node is node for frame in self.frames):
+            self.hand_over_arguments(call)
+            return None
+        scope = self.function_scope(function)
+        self._bind_arguments(function, scope, call, owner, keeps_awaitables=not is_again)
+        frame = Frame(node, is_reported=False)
+        site = self.site
+        self.site = site or (None if self.is_cell_code(node) else call.node)
+        self.frames.append(frame)
+        try:
+            if function.is_library and not any(True for value in call.values for _ in awaitables(value)):
+                falls_through = self._look_at_returns(frame, scope)
+            else:
+                falls_through = self.execute(body_of(node), scope)
+        finally:
+            self.frames.pop()
+            self.site = site
+        if wants_yield:
+            return either(*frame.yields) if frame.yields else None
+        if falls_through:
+            frame.returns.append(Live(None))
+        if not frame.returns:
+            return None
+        return either(*frame.returns)
+
+    def _look_at_returns(self, frame: Frame, scope: Scope) -> bool:
+        """What a library function returns, without running through all of it: names are followed on demand."""
+        assert isinstance(frame.node, FUNCTIONS)
+        found = facts(frame.node)
+        scope.makers = dict(found.makers)
+        if isinstance(frame.node, ast.Lambda):
+            frame.returns.append(self.evaluate(frame.node.body, scope))
+            return False
+        for node in found.returns[:8]:
+            frame.returns.append(self.evaluate(node.value, scope) if node.value is not None else Live(None))
+        if found.returns[8:]:
+            frame.returns.append(None)
+        for made in found.yields[:4]:
+            frame.yields.append(self.evaluate(made.value, scope) if made.value is not None else Live(None))
+        return found.may_fall_through
+
+    def _bind_arguments(
+        self, function: Function, scope: Scope, call: Call, owner: Value | None, *, keeps_awaitables: bool
+    ) -> None:
+        node = function.node
+        values = [owner, *call.args] if owner is not None else list(call.args)
+        stars = {index + (owner is not None) for index in call.starred}
+        scope.names.update((arg.arg, None) for arg in all_arguments(node))
+        slots = positional(node)
+        for index, arg in enumerate(slots):
+            if any(star <= index for star in stars):
+                break
+            if index < len(values):
+                scope.names[arg.arg] = values[index]
+        for name, value in call.keywords.items():
+            if name in scope.names:
+                scope.names[name] = value
+        if node.args.vararg is not None:
+            rest = values[len(slots) :]
+            items = [_element_if(index + len(slots) in stars, value) for index, value in enumerate(rest)]
+            scope.names[node.args.vararg.arg] = None if call.has_unknown_keywords else Box(tuple, items)
+        for arg in (*slots, *node.args.kwonlyargs):
+            value = scope.names[arg.arg]
+            if arg.annotation is not None:
+                declared = self.annotation_node(arg.annotation, function.scope)
+                if isinstance(declared, Instance) and declared.cls in _SCALARS:
+                    self.use(value, call.node, f"passed as {declared.cls.__name__}", is_certain=True)
+                if value is None:
+                    scope.names[arg.arg] = declared
+        for name in scope.captured & scope.names.keys():
+            self.hand_over(scope.names[name])
+        if not keeps_awaitables:
+            for name, value in scope.names.items():
+                if any(True for _ in awaitables(value)):
+                    scope.names[name] = self.copied(value)
+        if (
+            function.owner is not None
+            and slots
+            and scope.names[slots[0].arg] is None
+            and isinstance(function.owner, Class)
+        ):
+            scope.names[slots[0].arg] = Object(function.owner, {})
+
+    def copied(self, value: Value | None) -> Value | None:
+        """The value with awaitables of its own, so that looking at it again changes no fate."""
+        if isinstance(value, Awaitable):
+            return dataclasses.replace(value, uses=[], source=None)
+        if isinstance(value, Box):
+            return Box(value.kind, [self.copied(item) for item in value.items], value.keys, value.is_shared)
+        if isinstance(value, Either):
+            return Either(tuple(self.copied(option) for option in value.options))
+        return value
+
+    def _construct(self, call: Call, cls: Class) -> Value | None:
+        """Make an object of a class of the cell."""
+        new = Object(cls, {})
+        init = self.member(cls, "__init__")
+        if isinstance(init, Function):
+            if self.is_cell_code(init.node):
+                self.invoke(init, call, new)
+        else:
+            names = [
+                s.target.id for s in cls.node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+            ]
+            hints = {
+                s.target.id: s.annotation
+                for s in cls.node.body
+                if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+            }
+            given = dict(zip(names, call.args, strict=False)) | call.keywords
+            for name, value in given.items():
+                declared = self.annotation_node(hints[name], cls.scope) if name in hints else None
+                if isinstance(declared, Instance) and declared.cls in _SCALARS:
+                    self.use(value, call.node, f"stored as {declared.cls.__name__}", is_certain=True)
+            new.attributes.update(given)
+        self.hand_over_unless_used(call)
+        return new
+
+
+def _is_interesting(value: Value | None) -> bool:
+    """Whether a function may do something to the value that matters here."""
+    return any(True for _ in awaitables(value)) or any(
+        isinstance(option, (Function, Partial, Bound))
+        or (isinstance(option, Live) and objects.is_coroutine_function(option.obj))
+        for option in options(value)
+    )
+
+
+def _parts(value: Value | None) -> tuple[Value | None, ...]:
+    return (value, *value.items) if isinstance(value, Box) else options(value)
+
+
+def _element_if(is_starred: bool, value: Value | None) -> Value | None:
+    if not is_starred:
+        return value
+    return either(*value.items) if isinstance(value, Box) and value.items else None

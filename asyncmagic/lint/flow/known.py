@@ -1,0 +1,573 @@
+"""Functions whose effect on awaitables is known: asyncio's, and the builtins that take values or iterables."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from asyncmagic.lint.flow.values import (
+    AsyncGenerator,
+    Awaitable,
+    Box,
+    Descriptor,
+    Either,
+    Identity,
+    Instance,
+    Live,
+    ManagerFactory,
+    Partial,
+    Plain,
+    Value,
+    awaitables,
+    either,
+    nothing,
+)
+
+if TYPE_CHECKING:
+    from asyncmagic.lint.flow.calls import Call, Calls
+
+Handler: TypeAlias = "Callable[[Calls, Call, Value | None], Value | None]"
+
+#: Modules whose functions show, format or compute with what they are given.
+SHOWING_MODULES: Final = frozenset({"json", "logging", "math", "pprint", "statistics", "IPython", "pandas", "numpy"})
+#: Modules whose functions return ordinary data.
+DATA_MODULES: Final = frozenset(
+    [
+        "json",
+        "math",
+        "time",
+        "re",
+        "random",
+        "os",
+        "posix",
+        "posixpath",
+        "ntpath",
+        "genericpath",
+        "statistics",
+        "string",
+        "textwrap",
+        "uuid",
+        "pprint",
+        "hashlib",
+        "base64",
+        "datetime",
+        "html",
+        "sys",
+        "platform",
+        "shutil",
+        "glob",
+        "csv",
+        "decimal",
+        "fractions",
+        "_json",
+    ]
+)
+
+
+def element(flow: Calls, value: Value | None) -> Value | None:
+    """What iterating over the value gives each time."""
+    if isinstance(value, Either):
+        return either(*(element(flow, option) for option in value.options))
+    if isinstance(value, Box):
+        return either(*(view(item) for item in value.items)) if value.items else None
+    if isinstance(value, Instance) and (value.cls is str or value.cls is range):
+        return Instance(str if value.cls is str else int)
+    if isinstance(value, Live):
+        return _live_element(flow, value.obj)
+    return None
+
+
+def _live_element(flow: Calls, obj: object) -> Value | None:
+    from asyncmagic.lint.flow.objects import plain_items
+
+    if type(obj) is str or type(obj) is range:
+        return Instance(str if type(obj) is str else int)
+    if type(obj) is dict:
+        return Plain() if all(type(key) is str for key in list(obj)[:12]) else None
+    items = plain_items(obj)
+    return either(*(flow.lift(item) for item in items)) if items else None
+
+
+def view(value: Value | None) -> Value | None:
+    """An element taken out of its container: awaiting it is awaiting one of the container's."""
+    if isinstance(value, Awaitable):
+        return Awaitable(
+            value.kind, value.node, value.result, value.scope, value.maker, is_closed=value.is_closed, source=value
+        )
+    if isinstance(value, Box):
+        return Box(value.kind, [view(item) for item in value.items], value.keys, value.is_shared)
+    if isinstance(value, Either):
+        return Either(tuple(view(option) for option in value.options))
+    return value
+
+
+def result_of(value: Value | None) -> Value | None:
+    """What awaiting the value gives."""
+    if isinstance(value, Awaitable):
+        return value.result()
+    if isinstance(value, Either):
+        return either(*(result_of(option) for option in value.options))
+    return None
+
+
+# -- asyncio -----------------------------------------------------------------------------------------------------
+
+
+def _task(flow: Calls, call: Call, owner: Value | None, *, is_kept: bool = False) -> Value | None:
+    given = call.argument(0, "coro")
+    for value in call.values:
+        flow.hand_over(value)
+    flow.spend(given, call.node, call.scope)
+    if isinstance(given, Awaitable) and given.kind != "coroutine":
+        return given
+    return flow.make(Awaitable("task", call.node, lambda: result_of(given), maker=call.function, is_handed_on=is_kept))
+
+
+def _kept_task(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return _task(flow, call, owner, is_kept=True)
+
+
+def _gather(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    results: list[Callable[[], Value | None]] = []
+    for position, value in enumerate(call.args):
+        flow.hand_over(value)
+        flow.spend(value, call.node, call.scope)
+        if position in call.starred:
+            results.append(lambda value=value: result_of(element(flow, value)))  # type: ignore[misc]
+        else:
+            results.append(lambda value=value: result_of(value))  # type: ignore[misc]
+    returns_exceptions = "return_exceptions" in call.keywords
+    has_places = not call.starred
+
+    def result() -> Value | None:
+        items = [None if returns_exceptions else item() for item in results]
+        return Box(list, items, list(range(len(items))) if has_places else None)
+
+    return flow.make(Awaitable("future", call.node, result, maker=call.function))
+
+
+def _shield(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0, "arg")
+    flow.hand_over_arguments(call)
+    flow.spend(given, call.node, call.scope)
+    return Awaitable("future", call.node, lambda: result_of(given), maker=call.function, is_handed_on=True)
+
+
+def _wait_for(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0, "fut")
+    flow.hand_over_arguments(call)
+    flow.spend(given, call.node, call.scope)
+    return flow.coroutine(call, lambda: result_of(given))
+
+
+def _wait(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    tasks = element(flow, call.argument(0, "fs"))
+    flow.hand_over_arguments(call)
+    return flow.coroutine(call, lambda: Box(tuple, [Box(set, [tasks]), Box(set, [tasks])], [0, 1]))
+
+
+def _as_completed(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = element(flow, call.argument(0, "fs"))
+    flow.hand_over_arguments(call)
+    one = Awaitable("coroutine", call.node, lambda: result_of(given), is_handed_on=True, maker=call.function)
+    return Box(types.GeneratorType, [one])
+
+
+def _in_thread(position: int) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        function = call.argument(position)
+        flow.hand_over_arguments(call)
+        return flow.coroutine(call, lambda: _called_elsewhere(flow, function, call))
+
+    return handler
+
+
+def _called_elsewhere(flow: Calls, function: Value | None, call: Call) -> Value | None:
+    """What the function returns to another thread; a coroutine would be the mistake of having sent it there."""
+    flow.quiet += 1
+    try:
+        value = flow.call_value(function, [], call.node)
+    finally:
+        flow.quiet -= 1
+    return None if any(True for _ in awaitables(value)) else value
+
+
+def _in_executor(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    function = call.argument(1)
+    flow.hand_over_arguments(call)
+    return Awaitable(
+        "future",
+        call.node,
+        lambda: _called_elsewhere(flow, function, call),
+        maker=call.function,
+        is_handed_on=True,
+    )
+
+
+def _future(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    return Awaitable("future", call.node, nothing, maker=call.function, is_handed_on=True)
+
+
+def _run(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.hand_over_arguments(call)
+    flow.spend(given, call.node, call.scope)
+    return result_of(given)
+
+
+def _loop(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return Instance(asyncio.SelectorEventLoop)
+
+
+def _future_result(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over(owner)
+    return result_of(owner)
+
+
+def _future_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over(owner)
+    flow.hand_over_arguments(call)
+    return None
+
+
+# -- builtins ----------------------------------------------------------------------------------------------------
+
+
+def _shows(how: str, result: Callable[[], Value | None] = nothing) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        for value in call.values:
+            flow.use(value, call.node, how, is_certain=False)
+            flow.use_elements(value, call.node, how, is_certain=False)
+        return result()
+
+    return handler
+
+
+def _computes(how: str, result: Callable[[], Value | None] = nothing) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        for value in call.values:
+            flow.use(value, call.node, how, is_certain=True)
+        return result()
+
+    return handler
+
+
+def _guards(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """The program looks at what the value is: nothing can be said about it from here on."""
+    flow.hand_over_arguments(call)
+    for arg in getattr(call.node, "args", []):
+        if (isinstance(arg, ast.Name) and arg.id in call.scope.names) or (
+            isinstance(arg, ast.Name) and call.scope.names is not None
+        ):
+            call.scope.names[arg.id] = None
+    return Plain()
+
+
+def _collects(kind: type | None) -> Handler:
+    """list(), tuple(), set(), iter(), reversed(): the same elements in another container."""
+
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        given = call.argument(0)
+        if given is None and not call.args:
+            return Box(kind, [])
+        flow.use(given, call.node, "iterated over", is_certain=True)
+        if isinstance(given, Box):
+            return Box(kind, list(given.items), given.keys if kind in (list, tuple) else None, given.is_shared)
+        item = element(flow, given)
+        return Box(kind, [item]) if item is not None or kind is not None else None
+
+    return handler
+
+
+def _sorted(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    if "key" not in call.keywords:
+        flow.use_elements(given, call.node, "compared", is_certain=True)
+    return Box(list, list(given.items)) if isinstance(given, Box) else Box(list, [element(flow, given)])
+
+
+def _extreme(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    for value in call.args:
+        flow.use(value, call.node, "compared", is_certain=True)
+        if "key" not in call.keywords:
+            flow.use_elements(value, call.node, "compared", is_certain=True)
+    return element(flow, call.args[0]) if len(call.args) == 1 else either(*call.args) if call.args else None
+
+
+def _folds(how: str, cls: type) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        given = call.argument(0)
+        flow.use(given, call.node, how, is_certain=True)
+        flow.use_elements(given, call.node, how, is_certain=True)
+        return Instance(cls) if cls is not int else Plain()
+
+    return handler
+
+
+def _dict(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    if given is not None:
+        flow.use(given, call.node, "iterated over", is_certain=True)
+        pair = element(flow, given)
+        values = pair.items[1:2] if isinstance(pair, Box) and len(pair.items) == 2 else []
+        return Box(dict, values or ([element(flow, given)] if isinstance(given, Box) else [None]))
+    return Box(dict, list(call.keywords.values()), list(call.keywords)) if not call.has_unknown_keywords else None
+
+
+def _zip(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    for value in call.args:
+        flow.use(value, call.node, "iterated over", is_certain=True)
+    if call.starred:
+        flow.hand_over_arguments(call)
+        return None
+    return Box(
+        types.GeneratorType, [Box(tuple, [_item(flow, value) for value in call.args], list(range(len(call.args))))]
+    )
+
+
+def _item(flow: Calls, value: Value | None) -> Value | None:
+    return either(*value.items) if isinstance(value, Box) and value.items else element(flow, value)
+
+
+def _enumerate(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    return Box(types.GeneratorType, [Box(tuple, [Instance(int), _item(flow, given)], [0, 1])])
+
+
+def _map(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return _mapped(flow, call, call.argument(0), [element(flow, value) for value in call.args[1:]])
+
+
+def _map_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return _mapped(flow, call, call.argument(0, "func"), [None])
+
+
+def _mapped(flow: Calls, call: Call, function: Value | None, args: list[Value | None]) -> Value | None:
+    """A callback called for every element: coroutines that it gives are counted as the callback's mistake."""
+    if isinstance(function, Instance) and function.cls is str:
+        return None
+    before = len(flow.made)
+    item = flow.call_value(function, args, call.node)
+    for awaitable in flow.made[before:]:
+        awaitable.rule = "async-callback"
+        awaitable.is_many = True
+    return Box(types.GeneratorType, [item])
+
+
+def _next(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    return element(flow, given)
+
+
+def _anext(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.hand_over(given)
+    item = given.item if isinstance(given, AsyncGenerator) else nothing
+    return Awaitable("awaitable", call.node, item, is_handed_on=True)
+
+
+def _anext_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over(owner)
+    flow.hand_over_arguments(call)
+    return Awaitable("awaitable", call.node, nothing, is_handed_on=True)
+
+
+def _getattr(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    name = call.argument(1)
+    if isinstance(name, Live) and type(name.obj) is str:
+        return flow.attribute(call.argument(0), name.obj, call.node)
+    flow.hand_over_arguments(call)
+    return None
+
+
+def _partial(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    function = call.argument(0, "func")
+    return Partial(function) if function is not None else None
+
+
+def _first(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return call.argument(0)
+
+
+def _second(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return call.argument(1)
+
+
+def _identity(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return Identity()
+
+
+def _decorates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """A decorator that may be used with or without parentheses, and keeps the function."""
+    return call.argument(0) if call.args and call.argument(0) is not None else Identity()
+
+
+def _factory(is_async: bool) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        function = call.argument(0)
+        return ManagerFactory(function, is_async) if function is not None else None
+
+    return handler
+
+
+def _descriptor(kind: str) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        function = call.argument(0)
+        return Descriptor(kind, function) if function is not None else None  # type: ignore[arg-type]
+
+    return handler
+
+
+# -- methods of containers ---------------------------------------------------------------------------------------
+
+
+def _add(position: int) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        value = call.argument(position)
+        if isinstance(owner, Box) and not owner.is_shared:
+            fill(flow, owner, value)
+        else:
+            flow.hand_over_arguments(call)
+        return Live(None)
+
+    return handler
+
+
+def fill(flow: Calls, box: Box, value: Value | None) -> None:
+    """Put a value into a container whose places are no longer known."""
+    if len(box.items) < 24 and not any(item is value for item in box.items):
+        box.items.append(value)
+    elif any(True for _ in awaitables(value)):
+        flow.hand_over(value)
+    box.keys = None
+
+
+def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    if isinstance(owner, Box) and isinstance(given, Box) and not owner.is_shared:
+        for item in given.items:
+            fill(flow, owner, item)
+    else:
+        flow.hand_over_arguments(call)
+        if isinstance(owner, Box):
+            fill(flow, owner, element(flow, given))
+    return Live(None)
+
+
+def _take(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    return element(flow, owner)
+
+
+def _values(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return Box(types.GeneratorType, list(owner.items)) if isinstance(owner, Box) else element_box(flow, owner)
+
+
+def element_box(flow: Calls, owner: Value | None) -> Value | None:
+    if isinstance(owner, Live) and type(owner.obj) is dict:
+        from asyncmagic.lint.flow.objects import plain_items
+
+        return Box(types.GeneratorType, [flow.lift(item) for item in plain_items(owner.obj) or []])
+    return None
+
+
+def _items(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    values = _values(flow, call, owner)
+    return Box(types.GeneratorType, [Box(tuple, [None, element_or_none(values)], [0, 1])])
+
+
+def element_or_none(value: Value | None) -> Value | None:
+    return either(*value.items) if isinstance(value, Box) and value.items else None
+
+
+def _copy(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return owner
+
+
+def _table() -> dict[str, Handler]:
+    table: dict[str, Handler] = {}
+
+    def put(handler: Handler, *names: str) -> None:
+        table.update(dict.fromkeys(names, handler))
+
+    put(_task, "asyncio.tasks.create_task", "asyncio.tasks.ensure_future", "uvloop.Loop.create_task")
+    put(_task, "asyncio.base_events.BaseEventLoop.create_task", "asyncio.events.AbstractEventLoop.create_task")
+    put(_kept_task, "asyncio.taskgroups.TaskGroup.create_task", "asyncio.tasks.run_coroutine_threadsafe")
+    put(_gather, "asyncio.tasks.gather")
+    put(_shield, "asyncio.tasks.shield", "asyncio.futures.wrap_future")
+    put(_wait_for, "asyncio.tasks.wait_for")
+    put(_wait, "asyncio.tasks.wait")
+    put(_as_completed, "asyncio.tasks.as_completed")
+    put(_in_thread(0), "asyncio.threads.to_thread")
+    put(_in_executor, "asyncio.base_events.BaseEventLoop.run_in_executor", "uvloop.Loop.run_in_executor")
+    put(_future, "asyncio.base_events.BaseEventLoop.create_future", "uvloop.Loop.create_future")
+    put(_run, "asyncio.runners.run", "asyncio.runners.Runner.run", "nest_asyncio._patch_asyncio.<locals>.run")
+    put(_run, "asyncio.base_events.BaseEventLoop.run_until_complete", "uvloop.Loop.run_until_complete")
+    put(_loop, "asyncio.events.get_running_loop", "_asyncio.get_running_loop", "asyncio.events.new_event_loop")
+    put(_loop, "asyncio.events.get_event_loop", "_asyncio.get_event_loop")
+    for cls in ("_asyncio.Task", "_asyncio.Future", "asyncio.tasks.Task", "asyncio.futures.Future"):
+        put(_future_result, f"{cls}.result")
+        for method in ("cancel", "add_done_callback", "exception", "done", "cancelled", "set_name", "uncancel"):
+            put(_future_method, f"{cls}.{method}")
+    put(_shows("printed", lambda: Live(None)), "builtins.print", "pprint.pprint", "pprint.pp")
+    put(_shows("turned into text", lambda: Instance(str)), "builtins.str", "builtins.repr", "builtins.format")
+    put(_shows("turned into text", lambda: Instance(str)), "builtins.ascii", "json.dumps")
+    put(_shows("tested", lambda: Instance(bool)), "builtins.bool")
+    for name in ("len", "int", "float", "round", "abs", "divmod", "pow", "hex", "chr", "ord", "complex", "bytes"):
+        put(_computes("used as a value", Plain), f"builtins.{name}")
+    put(_guards, "builtins.type", "builtins.isinstance", "builtins.id", "builtins.callable", "builtins.hasattr")
+    put(_guards, "builtins.issubclass", "builtins.dir", "builtins.vars", "builtins.hash", "builtins.help")
+    for name in ("isawaitable", "iscoroutine", "iscoroutinefunction", "getcoroutinestate", "isasyncgen"):
+        put(_guards, f"inspect.{name}", f"asyncio.coroutines.{name}", f"asyncio.base_futures.{name}")
+    put(_guards, "asyncio.base_futures.isfuture", "asyncio.coroutines.iscoroutine", "sys.getrefcount")
+    for kind in (list, tuple, set, frozenset):
+        put(_collects(kind), f"builtins.{kind.__name__}")
+    put(_collects(types.GeneratorType), "builtins.iter", "builtins.reversed", "itertools.chain", "itertools.islice")
+    put(_collects(list), "collections.deque")
+    put(_sorted, "builtins.sorted")
+    put(_extreme, "builtins.min", "builtins.max")
+    put(_folds("added up", int), "builtins.sum", "math.fsum", "statistics.mean")
+    put(_folds("tested", bool), "builtins.any", "builtins.all")
+    put(_dict, "builtins.dict")
+    put(_zip, "builtins.zip")
+    put(_enumerate, "builtins.enumerate")
+    put(_map, "builtins.map", "itertools.starmap")
+    put(_next, "builtins.next")
+    put(_anext, "builtins.anext")
+    put(_anext_method, *(f"builtins.async_generator.{m}" for m in ("__anext__", "asend", "athrow", "aclose")))
+    put(_getattr, "builtins.getattr")
+    put(_partial, "functools.partial")
+    put(_first, "functools.update_wrapper", "functools.cache", "copy.copy", "abc.abstractmethod")
+    put(_first, "inspect.markcoroutinefunction", "typing.final", "typing.overload", "typing.no_type_check")
+    put(_identity, "functools.wraps")
+    put(_decorates, "functools.lru_cache", "dataclasses.dataclass")
+    put(_second, "typing.cast")
+    put(_factory(True), "contextlib.asynccontextmanager")
+    put(_factory(False), "contextlib.contextmanager")
+    put(_descriptor("property"), "builtins.property", "functools.cached_property")
+    put(_descriptor("staticmethod"), "builtins.staticmethod")
+    put(_descriptor("classmethod"), "builtins.classmethod")
+    put(_add(0), "builtins.list.append", "builtins.set.add", "collections.deque.append", "collections.deque.appendleft")
+    put(_add(1), "builtins.list.insert", "builtins.dict.setdefault")
+    put(_extend, "builtins.list.extend", "builtins.set.update", "collections.deque.extend")
+    put(_take, *(f"builtins.{t}.pop" for t in ("list", "set", "dict")), "collections.deque.pop", "builtins.dict.get")
+    put(_take, "builtins.dict.popitem", "collections.deque.popleft")
+    put(_values, "builtins.dict.values")
+    put(_items, "builtins.dict.items")
+    put(_copy, *(f"builtins.{t}.copy" for t in ("list", "set", "dict")))
+    for cls in ("series.Series", "frame.DataFrame"):
+        for method in ("apply", "map", "applymap", "transform", "agg", "aggregate"):
+            put(_map_method, f"pandas.core.{cls}.{method}", f"pandas.{cls.partition('.')[2]}.{method}")
+    return table
+
+
+#: Qualified name -> what a call of it does and gives.
+KNOWN: Final = _table()
