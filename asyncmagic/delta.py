@@ -35,9 +35,18 @@ class DeltaWriter:
     Times are microseconds since the start of the run. The reader is `static/trace.js`.
     """
 
-    def __init__(self, layout: Layout, *, keeps_content: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        keeps_content: bool = False,
+        kept: frozenset[str] | None = None,
+        step: int = 1,
+    ) -> None:
         self.layout = layout
         self._keeps_content = keeps_content
+        self._step = step  # of time, in microseconds
+        self._kept = kept  # of spans that went well only these attributes, or all
         self._texts: dict[str, int] = {"": 0}
         self._texts_sent = 1
         self._records: list[_Record] = []
@@ -98,7 +107,9 @@ class DeltaWriter:
         pairs: list[tuple[str, Any]] = [
             (key, _short(value))
             for key, value in attributes.items()
-            if value is not None and (self._keeps_content or key not in _CONTENT)
+            if value is not None
+            and (self._keeps_content or key not in _CONTENT)
+            and (self._kept is None or key in self._kept or span.status == "ERROR")
         ]
         if span.message:
             pairs.append(("message", _short(span.message)))
@@ -120,6 +131,10 @@ class DeltaWriter:
         if not pairs:
             return ()
         return (self._text("\n".join(plain(key) for key, _ in pairs)), *(value for _, value in pairs))
+
+    def _time(self, time: int) -> int:
+        """Return microseconds since the start of the run."""
+        return (time - self.layout.origin) // (1000 * self._step) * self._step
 
     def _text(self, text: str) -> int:
         return self._texts.setdefault(text, len(self._texts))
@@ -177,10 +192,10 @@ class DeltaWriter:
         subs, kinds, outcomes = array("h"), array("B"), array("B")
         last_start = last_id = 0
         for index, (name, row, end, first, sub, kind, outcome) in records:
-            start = (layout.spans[index].start - origin) // 1000
+            start = self._time(layout.spans[index].start)
             starts.append(start - last_start)
-            lengths.append(-1 if end is None else (end - origin) // 1000 - start)
-            firsts.append(-1 if first is None else (first - origin) // 1000 - start)
+            lengths.append(-1 if end is None else self._time(end) - start)
+            firsts.append(-1 if first is None else self._time(first) - start)
             ids.append(index - last_id)
             parents.append(index - layout.parents[index])
             names.append(name)
@@ -190,7 +205,7 @@ class DeltaWriter:
             outcomes.append(outcome)
             last_start, last_id = start, index
         columns: list[array[Any]] = [starts, lengths, firsts]
-        columns.append(array("d", [(change[2] - origin) // 1000 for change in states]))
+        columns.append(array("d", [self._time(change[2]) for change in states]))
         columns += [ids, parents, names, row_column]
         columns += [array("i", [change[field] for change in states]) for field in (0, 1, 4)]
         columns += [subs, kinds, outcomes, array("B", [change[3] for change in states])]
@@ -200,9 +215,47 @@ class DeltaWriter:
 
 
 def write_trace(trace: Trace, layout: Layout, header: Mapping[str, Any]) -> bytes:
-    """Return a whole trace in one piece."""
-    end = layout.end
-    return DeltaWriter(layout, keeps_content=trace.keeps_content).write_all(header, now=end)
+    """Return a whole trace in one piece, at most about 0.7 MB: of a large one what matters most, as its note says."""
+    kept, notes = None, []
+    count = len(layout.spans)
+    if count > _MOST_SPANS:
+        layout = Layout.of(trace, _longest(layout, _MOST_SPANS))
+        notes.append(f"The {len(layout.spans):,} longest of {count:,} spans are kept here")
+    if count > _MOST_WITH_FIGURES:
+        kept = frozenset[str]()
+        notes.append(f"This run has {count:,} spans: of those that went well only their times are kept here")
+    elif count > _MOST_WITH_ALL:
+        kept = _FIGURES
+        notes.append(
+            f"This run has {count:,} spans: of those that went well only model, tokens and status are kept here"
+        )
+    # Twenty million steps are more than anybody can zoom into.
+    step = 1 << max(0, ((layout.end - layout.origin) // 1_000 >> 20).bit_length()) if count > _MOST_WITH_ALL else 1
+    writer = DeltaWriter(layout, keeps_content=trace.keeps_content, kept=kept, step=step)
+    return writer.write_all({**header, "note": ". ".join(notes)} if notes else header, now=layout.end)
+
+
+def _longest(layout: Layout, count: int) -> list[Span]:
+    """Return the longest spans, those that failed, and all that they stand below."""
+    times = sorted((span.end or layout.end) - span.start for span in layout.spans)
+    least = times[-count]
+    kept = {
+        index
+        for index, span in enumerate(layout.spans)
+        if (span.end or layout.end) - span.start > least
+        or span.kind == "blocked"
+        or layout.rows[layout.row[index]].owner == index
+    }
+    for index in list(kept):
+        while (index := layout.parents[index]) >= 0 and index not in kept:
+            kept.add(index)
+    return [layout.spans[index] for index in sorted(kept)]
+
+
+_MOST_SPANS, _MOST_WITH_FIGURES, _MOST_WITH_ALL = 100_000, 40_000, 25_000
+_FIGURES = frozenset(
+    (semconv.REQUEST_MODEL, semconv.INPUT_TOKENS, semconv.OUTPUT_TOKENS, semconv.HTTP_STATUS, semconv.RETRY_AFTER)
+)
 
 
 def _short(value: Attribute) -> Any:

@@ -28,6 +28,8 @@ _UNSEEN = re.compile(
 def plain(text: str, limit: int = 300, *, keeps_lines: bool = False) -> str:
     """Return text from a trace safe to show: control and direction characters made visible, cut at `limit`."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable() and cut.isascii():
+        return cut
     return _UNSEEN.sub(lambda match: _picture(match[0], keeps_lines), cut)
 
 
@@ -98,10 +100,10 @@ class Layout:
         self._groups: dict[str, _Group] = {}
 
     @classmethod
-    def of(cls, trace: Trace) -> Layout:
-        """Return the layout of all that a trace holds."""
+    def of(cls, trace: Trace, spans: Iterable[Span] | None = None) -> Layout:
+        """Return the layout of all that a trace holds, or of these spans of it."""
         layout = cls()
-        layout.update(trace.spans)
+        layout.update(trace.spans if spans is None else spans)
         return layout
 
     @property

@@ -13,10 +13,12 @@ from asyncmagic.delta import write_trace
 from asyncmagic.exporters.svg import draw
 from asyncmagic.layout import Layout, plain
 from asyncmagic.tracing.analysis import AgentFigures, summarize
+from asyncmagic.tracing.critical_path import critical_path
 from asyncmagic.tracing.model import Trace
 from asyncmagic.tracing.wording import duration
 
 _MOST_TABLE_ROWS = 100
+_MOST_STEPS = 2_000
 
 #: Runs on the page: takes the store and the zoom over from the live view, or unpacks what is saved here.
 _LOADER = """
@@ -64,7 +66,7 @@ def to_html(trace: Trace) -> str:
         "progress": "",
         "trace": trace.trace_id,
         "name": plain(trace.name),
-        "path": [],
+        "path": _critical_path(layout),
     }
     name = f"asyncmagic-{trace.trace_id[:12]}"
     script = (
@@ -82,6 +84,15 @@ def to_html(trace: Trace) -> str:
         f'<script type="module">{script}</script>'
     )
     return page.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _critical_path(layout: Layout) -> list[list[int]]:
+    """Return the steps of the critical path as (span, start, end), times in microseconds of the run."""
+    steps = critical_path(layout.spans[0], layout.spans, layout.end)
+    return [
+        [layout.index[step.span.span_id], (step.start - layout.origin) // 1000, (step.end - layout.origin) // 1000]
+        for step in steps[:_MOST_STEPS]
+    ]
 
 
 def _table(agents: tuple[AgentFigures, ...]) -> str:

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from weakref import WeakKeyDictionary
 
 from asyncmagic.assets import palette
 from asyncmagic.layout import CALL_KINDS, Block, Layout, begin, plain, states_of
@@ -21,7 +22,8 @@ _STRIP = 32
 _AXIS = 22
 _BAR, _RIBBON, _GAP, _PAD = 18, 8, 2, 5
 _MOST_HEIGHT = 1_100
-_MOST_BYTES = 28_000
+_MOST_BYTES = 29_000
+_MOST_SHAPES = 1_500
 _MOST_LABELS = 60
 _STYLE_OF_KIND = {
     "thread": "thread",
@@ -68,13 +70,20 @@ def to_svg(trace: Trace) -> str:
     return draw(trace, Layout.of(trace))
 
 
+_drawn: WeakKeyDictionary[Trace, tuple[int, str]] = WeakKeyDictionary()
+
+
 def draw(trace: Trace, layout: Layout) -> str:
     """Return the picture with as much detail as the size that a notebook can bear allows."""
-    picture = Picture(trace, layout, pixel=1.0).svg()
-    for pixel in (2.0, 4.0, 7.0, 12.0):
-        if len(picture) <= _MOST_BYTES:
-            break
+    count, picture = _drawn.get(trace, (0, ""))
+    if trace.is_running or count != len(layout.spans):
+        lines = min(sum(len(block.lines) for block in layout.blocks()), _MOST_HEIGHT // _BAR)
+        pixel = max(1.0, lines * (WIDTH - GUTTER) / _MOST_SHAPES) if len(layout.spans) > _MOST_SHAPES else 1.0
         picture = Picture(trace, layout, pixel=pixel).svg()
+        while len(picture) > _MOST_BYTES and pixel < 50:
+            pixel = max(2.0, pixel * 1.6)
+            picture = Picture(trace, layout, pixel=pixel).svg()
+        _drawn[trace] = (len(layout.spans), picture)
     return picture
 
 
@@ -169,7 +178,7 @@ class Picture:
 
     def _line(self, line: list[int], y: float, height: float, *, is_folded: bool) -> None:
         shapes: dict[str, list[str]] = defaultdict(list)
-        last_pixel, last_style = -1, ""
+        run: tuple[str, float, float] | None = None
         for index in sorted(line, key=lambda index: (self.layout.sub[index], self.layout.spans[index].start)):
             span = self.layout.spans[index]
             if (
@@ -185,14 +194,18 @@ class Picture:
             left, right = self.x(start), self.x(end)
             style = _style(span)
             if right - left < self.pixel * 1.5:
-                pixel = int((left - GUTTER) / self.pixel)
-                if pixel == last_pixel and style == last_style:
+                # What is narrower than a pixel is one mark, and marks beside each other are one rectangle.
+                at = GUTTER + int((left - GUTTER) / self.pixel) * self.pixel
+                if run is not None and run[0] == style and run[1] <= at <= run[2] + 0.01:
+                    run = (style, run[1], max(run[2], at + self.pixel))
                     continue
-                last_pixel, last_style = pixel, style
-                at = GUTTER + pixel * self.pixel
-                self._add(shapes, f"{style}-edge", at, max(self.pixel, 1.0), y, height)
+                self._add_run(shapes, run, y, height)
+                run = (style, at, at + self.pixel)
                 continue
+            self._add_run(shapes, run, y, height)
+            run = None
             self._bar(shapes, index, span, style, left, right, y, height, is_folded=is_folded)
+        self._add_run(shapes, run, y, height)
         for style, paths in shapes.items():
             self.used.add(style)
             self.out.append(f'<path class="{style}" d="{"".join(paths)}"/>')
@@ -281,6 +294,12 @@ class Picture:
                     self._add(shapes, "backoff", b, c - b, y + 1, height - 2)
                 room = right - c
         return room
+
+    def _add_run(
+        self, shapes: dict[str, list[str]], run: tuple[str, float, float] | None, y: float, height: float
+    ) -> None:
+        if run is not None:
+            self._add(shapes, f"{run[0]}-edge", run[1], run[2] - run[1], y, height)
 
     def _add(self, shapes: dict[str, list[str]], style: str, x: float, width: float, y: float, height: float) -> None:
         self.used.add(style)
