@@ -11,7 +11,7 @@ EXPORTERS = Registry(
     "format",
     {
         "html": "asyncmagic.exporters.html:to_html",
-        "report": "asyncmagic.exporters.text:to_report",
+        "report": "asyncmagic.exporters.report:to_report",
         "svg": "asyncmagic.exporters.svg:to_svg",
         "text": "asyncmagic.exporters.text:to_text",
     },
