@@ -13,6 +13,8 @@ INSTRUMENTORS = Registry(
     {
         "loop": "asyncmagic.instrumentation.loop:instrument",
         "http": "asyncmagic.instrumentation.http:instrument",
+        "aiohttp": "asyncmagic.instrumentation.aiohttp:instrument",
+        "openai_agents": "asyncmagic.instrumentation.openai_agents:instrument",
     },
     "asyncmagic.instrumentation",
 )

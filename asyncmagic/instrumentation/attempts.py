@@ -157,12 +157,12 @@ class Attempt:
         "_attempts",
         "_body",
         "_call",
-        "_full_pool",
         "_last",
         "_pending",
         "_request",
         "_status",
         "clock",
+        "full_pool",
         "is_over",
         "marks",
         "span",
@@ -175,7 +175,7 @@ class Attempt:
         self.is_over = False
         #: What httpcore told, and when: (name, nanoseconds).
         self.marks: list[tuple[str, int]] = []
-        self._full_pool = full_pool
+        self.full_pool = full_pool
         self._attempts = attempts
         self.clock = attempts.tracer.clock
         self._request: Request | None = request
@@ -192,6 +192,10 @@ class Attempt:
 
     def switch_off(self, doing: str) -> None:
         self._attempts.switch_off(doing)
+
+    def mark(self, phase: str) -> None:
+        """Note that a phase begins or ends now, by httpcore's name for it."""
+        self.marks.append((phase, self.clock()))
 
     @guarded
     def answered(self, status: int, headers: Mapping[str, str], *, is_decoded: bool) -> None:
@@ -297,15 +301,13 @@ class Attempt:
 
     def _write_phases(self, end: int) -> None:
         span = self.span
-        span.events.extend(
-            SpanEvent(phase, time) for name, time in self.marks if (phase := _PHASES.get(name.partition(".")[2]))
-        )
-        if self._full_pool is None:
+        span.events.extend(SpanEvent(phase, time) for name, time in self.marks if (phase := _PHASES.get(name)))
+        if self.full_pool is None:
             return
         waited = (self.marks[0][1] if self.marks else end) - span.start
         if waited >= _LEAST_WAIT:
             span.attributes[semconv.CONNECTION_WAIT] = waited / 1e9
-            span.attributes[semconv.CONNECTION_LIMIT] = self._full_pool
+            span.attributes[semconv.CONNECTION_LIMIT] = self.full_pool
 
 
 @lru_cache(maxsize=512)

@@ -149,7 +149,7 @@ class _Trace:
         self.theirs = theirs
 
     def __call__(self, name: str, info: dict[str, Any]) -> Any:
-        self.marks.append((name, self.clock()))
+        self.marks.append((name.partition(".")[2], self.clock()))
         if self.theirs is not None:
             self.theirs(name, info)
 
@@ -158,7 +158,7 @@ class _AsyncTrace(_Trace):
     __slots__ = ()
 
     async def __call__(self, name: str, info: dict[str, Any]) -> Any:
-        self.marks.append((name, self.clock()))
+        self.marks.append((name.partition(".")[2], self.clock()))
         if self.theirs is not None:
             await self.theirs(name, info)
 

@@ -1,0 +1,228 @@
+"""What the trace says of the real SDKs' calls is what the simulator's own log says: attempts, statuses, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import anthropic
+import openai
+import pytest
+from google import genai
+
+from asyncmagic.instrumentation import aiohttp, http
+from asyncmagic.simulator import Exchange, Server, start
+from asyncmagic.tracing import Trace, Tracer
+
+KEY = "sk-canary-0123456789abcdef"
+OPENAIS_WORD = {"end_turn": "stop", "max_tokens": "length", "max_output_tokens": "length"}
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "the weather of a city",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+]
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "127.0.0.1")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with start(latency=0.0, tokens_per_second=None, jitter=0.0, retry_after=0.05) as server:
+        yield server
+
+
+def watched(main: Callable[[], Any], **options: Any) -> Trace:
+    """Run `main`, a function or coroutine function, and return its trace; the SDKs' own errors are expected."""
+    tracer = Tracer()
+
+    async def run() -> Trace:
+        trace = tracer.start_trace("cell", **options)
+        with tracer.use(trace.root):
+            result = main()
+            if asyncio.iscoroutine(result):
+                await result
+        tracer.end_trace(trace)
+        return trace
+
+    with http.instrument(tracer), aiohttp.instrument(tracer):
+        return asyncio.run(run())
+
+
+def told(trace: Trace) -> list[dict[str, Any]]:
+    """What the trace says of each attempt, in order of start."""
+    by_id = {span.span_id: span for span in trace.spans}
+    found = []
+    for span in trace.spans:
+        if span.kind != "http":
+            continue
+        call = by_id[span.parent_id or 0]
+        status = span.attributes.get("http.response.status_code", 0)
+        is_answer = status == 200
+        [reason, *_] = call.attributes.get("gen_ai.response.finish_reasons") or [None]  # type: ignore[misc]
+        found.append(
+            {
+                "request_id": span.attributes.get("asyncmagic.request_id"),
+                "model": call.attributes.get("gen_ai.request.model"),
+                "status": status,
+                "retry_count": span.attributes.get("http.request.resend_count", 0),
+                "retry_after": span.attributes.get("asyncmagic.retry_after"),
+                "input_tokens": call.attributes.get("gen_ai.usage.input_tokens") if is_answer else 0,
+                "output_tokens": call.attributes.get("gen_ai.usage.output_tokens", 0) if is_answer else 0,
+                "finish_reason": OPENAIS_WORD.get(reason, reason) if is_answer else None,
+            }
+        )
+    return found
+
+
+def logged(log: list[Exchange]) -> list[dict[str, Any]]:
+    """What the server says of each exchange, in order of start."""
+    names = [
+        "request_id",
+        "model",
+        "status",
+        "retry_count",
+        "retry_after",
+        "input_tokens",
+        "output_tokens",
+        "finish_reason",
+    ]
+    return [{name: getattr(each, name) for name in names} for each in sorted(log, key=lambda each: each.started_ns)]
+
+
+def say(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text}]
+
+
+async def ask_openai(url: str) -> None:
+    async with openai.AsyncOpenAI(base_url=url, api_key=KEY, max_retries=2) as client:
+        complete = client.chat.completions.create
+        await complete(model="gpt-5", messages=say("one"))
+        await complete(model="gpt-5", messages=say("short"), max_tokens=3)
+        await complete(model="gpt-5", messages=say("weather in Paris"), tools=TOOLS)
+        await complete(model="gpt-5-429x2", messages=say("again"))
+        for text in "two", "three":
+            stream = await complete(
+                model="gpt-5", messages=say(text), stream=True, stream_options={"include_usage": True}
+            )
+            assert [chunk async for chunk in stream]
+        async with client.chat.completions.stream(
+            model="gpt-5-503x1", messages=say("with events"), stream_options={"include_usage": True}
+        ) as events:
+            assert [event async for event in events]
+        await client.embeddings.create(model="text-embedding-3-small", input=["one", "two words"])
+        await client.responses.create(model="gpt-5", input="four")
+        assert [event async for event in await client.responses.create(model="gpt-5-429", input="five", stream=True)]
+        async with client.responses.stream(model="gpt-5", input="six") as events:
+            assert [event async for event in events]
+        with pytest.raises(openai.InternalServerError):
+            await complete(model="gpt-5-500", messages=say("never"))
+        with pytest.raises(openai.AuthenticationError):
+            await complete(model="gpt-5-401", messages=say("never"))
+        await asyncio.gather(*(complete(model="gpt-5-429", messages=say(f"number {i}")) for i in range(10)))
+
+
+def ask_openai_synchronously(url: str) -> None:
+    with openai.OpenAI(base_url=url, api_key=KEY, max_retries=2) as client:
+        complete = client.chat.completions.create
+        complete(model="gpt-5", messages=say("one"))
+        complete(model="gpt-5-429", messages=say("again"))
+        assert list(complete(model="gpt-5", messages=say("two"), stream=True, stream_options={"include_usage": True}))
+        client.responses.create(model="gpt-5", input="four")
+        assert list(client.responses.create(model="gpt-5", input="five", stream=True))
+        with pytest.raises(openai.InternalServerError):
+            complete(model="gpt-5-500", messages=say("never"))
+
+
+async def ask_anthropic(url: str) -> None:
+    async with anthropic.AsyncAnthropic(base_url=url, api_key=KEY, max_retries=2) as client:
+        create = client.messages.create
+        await create(model="claude-opus-9", max_tokens=100, messages=say("one"))
+        await create(model="claude-opus-9", max_tokens=2, messages=say("two"))
+        await create(model="claude-opus-9-429x2", max_tokens=100, messages=say("three"))
+        stream = await create(model="claude-opus-9", max_tokens=100, messages=say("four"), stream=True)
+        assert [event async for event in stream]
+        async with client.messages.stream(model="claude-opus-9-529x1", max_tokens=100, messages=say("five")) as events:
+            assert [text async for text in events.text_stream]
+        with pytest.raises(anthropic.InternalServerError):
+            await create(model="claude-opus-9-500", max_tokens=100, messages=say("never"))
+
+
+def ask_anthropic_synchronously(url: str) -> None:
+    with anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=2) as client:
+        create = client.messages.create
+        create(model="claude-opus-9-429", max_tokens=100, messages=say("one"))
+        assert list(create(model="claude-opus-9", max_tokens=100, messages=say("two"), stream=True))
+
+
+async def ask_google(url: str) -> None:
+    client = genai.Client(api_key=KEY, http_options={"base_url": url, "retry_options": {"attempts": 3}})
+    models = client.aio.models
+    await models.generate_content(model="gemini-2.5-flash", contents="one")
+    assert [chunk async for chunk in await models.generate_content_stream(model="gemini-2.5-flash", contents="two")]
+    await models.generate_content(model="gemini-2.5-flash-503x1", contents="three")
+    await client.aio.aclose()
+
+
+def ask_google_synchronously(url: str) -> None:
+    client = genai.Client(api_key=KEY, http_options={"base_url": url, "retry_options": {"attempts": 3}})
+    client.models.generate_content(model="gemini-2.5-flash", contents="one")
+    assert list(client.models.generate_content_stream(model="gemini-2.5-flash", contents="two"))
+    client.models.generate_content(model="gemini-2.5-flash-503x1", contents="three")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("main", "address"),
+    [
+        (ask_openai, "base_url"),
+        (ask_openai_synchronously, "base_url"),
+        (ask_anthropic, "anthropic_base_url"),
+        (ask_anthropic_synchronously, "anthropic_base_url"),
+        (ask_google, "google_base_url"),
+        (ask_google_synchronously, "google_base_url"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession")
+@pytest.mark.slow
+def test_the_trace_agrees_with_the_server(server: Server, main: Callable[[str], Any], address: str) -> None:
+    trace = watched(lambda: main(getattr(server, address)))
+    server.wait_idle()
+    here, there = (sorted(side, key=lambda each: each["request_id"]) for side in (told(trace), logged(server.log)))
+    if address == "google_base_url":  # its SDK does not tell the server which attempt it makes
+        for each in here:
+            each["retry_count"] = 0
+    assert here == there
+    assert [span.name for span in trace.spans if not span.has_ended] == []
+    assert KEY not in json.dumps(trace.to_dict())
+
+
+@pytest.mark.slow
+def test_the_first_token_comes_when_the_server_sent_it() -> None:
+    async def main(server: Server) -> None:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY) as client:
+            for number in range(8):
+                stream = await client.chat.completions.create(model="gpt-5", messages=say(str(number)), stream=True)
+                assert [chunk async for chunk in stream]
+
+    with start(latency=0.08, tokens_per_second=200, jitter=0.0) as server:
+        trace = watched(lambda: main(server))
+        chats = [span for span in trace.spans if span.kind == "chat"]
+        seen = [event.time for span in chats for event in span.events if event.name == "gen_ai.first_chunk"]
+        sent = [exchange.first_token_ns or 0 for exchange in server.log]
+
+    apart = sorted(abs(here - there) / 1e6 for here, there in zip(seen, sent, strict=True))
+    assert apart[len(apart) // 2] < 20
+    assert [round(span.attributes["gen_ai.response.time_to_first_chunk"] * 1e9) for span in chats] == [  # type: ignore[operator]
+        time - span.start for time, span in zip(seen, chats, strict=True)
+    ]
