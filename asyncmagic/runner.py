@@ -47,6 +47,8 @@ class Agent:
     task: asyncio.Task[Any] = field(init=False)
     #: Cancelled from the page: somebody wanted that, so it is no failure of the cell.
     is_unwanted: bool = False
+    #: When its coroutine was over, in nanoseconds of the tracer's clock.
+    ended: int | None = None
 
     @property
     def error(self) -> BaseException | None:
@@ -157,24 +159,27 @@ class Run:
 
     async def _run(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
         __tracebackhide__ = True
-        with self.tracer.use(agent.span):
-            if self.options.agent_timeout is None:
-                return await coroutine
-            try:
+        try:
+            with self.tracer.use(agent.span):
+                if self.options.agent_timeout is None:
+                    return await coroutine
                 async with asyncio.timeout(self.options.agent_timeout) as deadline:
                     return await coroutine
-            except TimeoutError as error:
-                if deadline.expired():
-                    seconds = self.options.agent_timeout
-                    raise _plain(TimeoutError(f"{agent.name} took longer than {seconds:g} s")) from error
-                raise
+        except TimeoutError as error:
+            if self.options.agent_timeout is not None and deadline.expired():
+                seconds = self.options.agent_timeout
+                raise _plain(TimeoutError(f"{agent.name} took longer than {seconds:g} s")) from error
+            raise
+        finally:
+            # Before the slot is free: the next agent may hold the loop until the task's callbacks are called.
+            agent.ended = self.tracer.clock()
 
     def _on_done(self, agent: Agent, coroutine: Awaitable[Any]) -> None:
         if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
             # Cancelled in the queue: nobody will ever await it, and that is meant.
             coroutine.close()
         error = agent.error
-        self.tracer.end_span(agent.span, error=error)
+        self.tracer.end_span(agent.span, error=error, end=agent.ended)
         if error is not None and self.options.fail_fast and not agent.is_unwanted:
             self.stop("failed")
 
