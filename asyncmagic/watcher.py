@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -37,6 +37,7 @@ class CellWatcher:
         self._static: list[Diagnostic] = []
         self._source = ""
         self._cells: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._broken: set[str] = set()
         self._said: dict[Diagnostic, str] = {}
         self._aftermath = Aftermath(shell.user_ns, self._cells.get, on_late=self._show_late)
 
@@ -74,16 +75,18 @@ class CellWatcher:
     # -- around a cell
 
     def pre_run_cell(self, info: Any) -> None:
-        try:
-            self._begin(info)
-        except Exception:
-            logger.exception("the cell is neither checked nor traced; it runs as it would")
+        self._guarded(self._begin, info)
 
     def post_run_cell(self, result: Any) -> None:
+        self._guarded(self._end, result)
+
+    def _guarded(self, step: Callable[[Any], None], what: Any) -> None:
         try:
-            self._end(result)
+            step(what)
         except Exception:
-            logger.exception("the cell could not be looked at after it had run")
+            if step.__name__ not in self._broken:
+                logger.exception("cells are not checked any more; they run as they would")
+            self._broken.add(step.__name__)
 
     def _begin(self, info: Any) -> None:
         source = self._source = info.raw_cell

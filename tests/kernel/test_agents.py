@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.kernel.conftest import Kernel
+from tests.kernel.conftest import Cell, Kernel
 
 pytestmark = pytest.mark.slow
 
@@ -137,3 +137,54 @@ def wait(kernel: Kernel, seconds: float) -> None:
 
 def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def cancel(kernel: Kernel, cell: Cell, index: int | None) -> None:
+    """Press a Cancel button: of the span drawn as number `index`, or of the whole run."""
+    opened = next(m for m in cell.of_type("comm_open") if "_esm" in m["content"]["data"].get("state", {}))
+    content = {"type": "cancel", "index": index}
+    kernel.send_comm(opened["content"]["comm_id"], {"method": "custom", "content": content})
+
+
+def test_cancel_on_the_page_stops_the_run_while_it_runs(ready: Kernel) -> None:
+    cell = ready.submit(
+        "%%agents\nprint('started', flush=True)\nquick = f('q', 0.1)\nxs = [f(i, 30) for i in range(3)]"
+    )
+    ready.read_until(lambda: "started" in cell.stdout)
+    wait(ready, 0.6)
+    cancel(ready, cell, None)
+    cell.wait(8)
+    assert cell.error is not None
+    assert (cell.error["ename"], cell.error["evalue"]) == (
+        "KeyboardInterrupt",
+        "cancelled from the page; 1 of 4 agents had finished",
+    )
+    assert value(ready, "quick") == "'qq'"
+
+
+def test_cancel_of_one_row_leaves_the_others_alone(ready: Kernel) -> None:
+    cell = ready.submit("%%agents\nprint('started', flush=True)\nslow = f(1, 30)\nother = f(2, 1.5)")
+    ready.read_until(lambda: "started" in cell.stdout)
+    wait(ready, 0.6)
+    cancel(ready, cell, 1)
+    cell.wait(8)
+    assert cell.status == "ok", cell.error
+    assert cell.seconds < 8
+    assert value(ready, "('slow' in globals(), other)") == "(False, 4)"
+
+
+def test_a_saved_cell_holds_a_picture_and_no_widget(ready: Kernel) -> None:
+    cell = ready.run("%%agents\na = f(1, 0.1)")
+    (shown,) = cell.displays
+    assert {"text/html", "image/svg+xml", "text/plain"} <= set(shown)
+    assert "application/vnd.jupyter.widget-view+json" not in shown
+    assert 'src="data:image/svg+xml' in shown["text/html"]
+
+
+def test_a_forgotten_await_is_said_once_before_the_cell_runs(ready: Kernel) -> None:
+    cell = ready.run("f(1)\nprint('ran')")
+    (shown,) = cell.displays
+    assert shown["text/plain"].startswith("missing-await: `f(1)` makes a coroutine, and nothing awaits it")
+    assert "Write:  await f(1)" in shown["text/plain"]
+    assert cell.outputs[0]["output_type"] == "display_data"
+    assert "never awaited" not in cell.stderr
