@@ -166,7 +166,7 @@ def _run(
         try:
             async with run:
                 for index, awaitable in enumerate(awaitables):
-                    label = getattr(awaitable, "__qualname__", type(awaitable).__name__)
+                    label = getattr(awaitable, "__qualname__", type(awaitable).__name__).rpartition("<locals>.")[2]
                     run.start(awaitable, f"{label}[{index}]" if len(awaitables) > 1 else label)
         except BaseException as raised:
             error = raised

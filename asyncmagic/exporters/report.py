@@ -87,9 +87,10 @@ def _agents(summary: Summary, width: int) -> _Section:
     columns = {
         "agent": [agent.span.name for agent in shown],
         "time": [duration(agent.seconds - agent.queued) for agent in shown],
-        "waiting": [_if_any(agent.waiting) for agent in shown],
-        "queued": [_if_any(agent.queued) for agent in shown],
-        "ready": [_if_any(agent.ready) for agent in shown],
+        "running": [_if_notable(agent.running, summary.wall) for agent in shown],
+        "waiting": [_if_notable(agent.waiting, summary.wall) for agent in shown],
+        "queued": [_if_notable(agent.queued, summary.wall) for agent in shown],
+        "ready": [_if_notable(agent.ready, summary.wall) for agent in shown],
         "calls": [f"{agent.calls:,}" if agent.calls else "" for agent in shown],
         "tokens": [f"{agent.tokens:,}" if agent.tokens else "" for agent in shown],
         "first token": [duration(agent.first_token) if agent.first_token is not None else "" for agent in shown],
@@ -160,9 +161,9 @@ def _table(
     if not columns:
         return []
     widths = [max(cells(title), *map(cells, column)) for title, column in columns.items()]
-    # The last column runs out at the edge, and the first one is cut, but never below 12.
-    widths[-1] = min(widths[-1], max(width - sum(widths[:-1]) - 2 * len(widths), 12))
-    widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * (len(widths) - 1), 12))
+    # The last column runs out at the edge, and the first one is cut, but never below 16.
+    widths[-1] = min(widths[-1], max(width - sum(widths[:-1]) - 2 * len(widths), 16))
+    widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * (len(widths) - 1), 16))
     lines: _Section = [[(_row(list(columns), widths), "dim")]]
     for index, row in enumerate(zip(*columns.values(), strict=True)):
         lines.append([(_row(row, widths), styles[index] if styles is not None else "")])
@@ -205,8 +206,8 @@ def _seconds(span: Span, name: str) -> str:
     return duration(value) if isinstance(value, int | float) else ""
 
 
-def _if_any(seconds: float) -> str:
-    return duration(seconds) if seconds >= 1e-3 else ""
+def _if_notable(seconds: float, wall: float) -> str:
+    return duration(seconds) if seconds >= wall / 100 > 0 else ""
 
 
 def _spread(percentiles: Percentiles) -> str:

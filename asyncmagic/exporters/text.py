@@ -118,8 +118,7 @@ class _Timeline:
 
     def _parts(self, block: Block, most: int) -> Iterator[_Line]:
         lines = [[self.layout.spans[index] for index in line] for line in block.lines[1:]]
-        # Attempts are drawn inside their call.
-        lines = [[span for span in line if span.span_id not in self.in_call] for line in lines]
+        lines = [shown for line in lines if (shown := [span for span in line if self._is_worth_a_line(span)])]
         for spans in lines[:most]:
             yield self._part(spans, block.depth + 1)
         if most and len(lines) > most:
@@ -162,6 +161,12 @@ class _Timeline:
             )
         if len(bands) > 3:
             yield _more(len(bands) - 3)
+
+    def _is_worth_a_line(self, span: Span) -> bool:
+        """Whether to show it: attempts are drawn inside their call, and a library's helper tasks are over at once."""
+        if span.kind == "http" and span.span_id in self.in_call:
+            return False
+        return span.kind in CALL_KINDS or span.status == "ERROR" or self._length(span) * 100 >= self.end - self.start
 
     def _in_flight(self) -> Iterator[_Line]:
         calls = [self.layout.spans[index] for index in self.layout.calls]
@@ -212,14 +217,15 @@ class _Timeline:
 
     def _heights(self, spans: Sequence[Span], width: int) -> str:
         """Draw how many of the spans were open in each column at most."""
-        changes = [0] * (width + 1)
-        for span in spans:
-            changes[int(self._column(span.start, width))] += 1
-            changes[min(int(self._column(self._end(span), width)) + 1, width)] -= 1
-        counts, current = [], 0
-        for change in changes[:width]:
-            current += change
-            counts.append(current)
+        times = [(time, change) for span in spans for time, change in ((span.start, 1), (self._end(span), -1))]
+        counts = [0] * width
+        current = column = 0
+        for time, change in sorted(times):
+            here = int(self._column(time, width))
+            for passed in range(column, here + 1):
+                counts[passed] = max(counts[passed], current)
+            column, current = here, current + change
+            counts[here] = max(counts[here], current)
         most = max(*counts, 1)
         return "".join(_HEIGHTS[-(-8 * number // most)] for number in counts)
 

@@ -147,7 +147,9 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
         agents_time=sum(agent.seconds for agent in agents),
         parallelism=busy / some if some else None,
         most_in_flight=most,
-        critical_path=_shares(read),
+        critical_path=tuple(
+            Share(trace[key], time / 1e9, time / 1e9 / counts.wall) for key, time in read.shares.items()
+        ),
         limited_by=what_limited(read),
         latency=Percentiles.of(latency(call) for call in read.calls if call.outcome == "done"),
         first_token=Percentiles.of(token for call in read.calls if (token := first_token(call)) is not None),
@@ -274,17 +276,6 @@ def _agent_figures(read: Reading) -> tuple[AgentFigures, ...]:
             if (token := first_token(call)) is not None:
                 own.first_token = max(own.first_token or 0.0, token)
     return tuple(figures.values())
-
-
-def _shares(read: Reading) -> tuple[Share, ...]:
-    """Add up the steps by span, in the order in which the path first meets them."""
-    wall = read.wall
-    times: dict[int, int] = {}
-    spans: dict[int, Span] = {}
-    for span, start, end in read.path:
-        spans[span.span_id] = span
-        times[span.span_id] = times.get(span.span_id, 0) + end - start
-    return tuple(Share(spans[key], time / 1e9, time / 1e9 / wall if wall else 0.0) for key, time in times.items())
 
 
 def _quantile(ranked: Sequence[float], share: float) -> float:

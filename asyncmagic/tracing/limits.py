@@ -126,8 +126,8 @@ def _one_after_another(read: Reading) -> Cause:
 
 def _nothing(read: Reading) -> str:
     shares: dict[str, float] = defaultdict(float)
-    for step in read.path:
-        shares[step.span.name] += step.seconds
+    for key, time in read.shares.items():
+        shares[read.trace[key].name] += time / 1e9
     name, seconds = max(shares.items(), key=lambda item: item[1], default=("", 0.0))
     most = f"{percent(seconds / read.wall)} of the time went into `{name}`."
     if len(read.agents) < 2:

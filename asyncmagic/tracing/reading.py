@@ -51,6 +51,16 @@ class Reading:
     def path(self) -> list[PathStep]:
         return critical_path(self.root, self.spans, self.now)
 
+    @cached_property
+    def shares(self) -> dict[int, int]:
+        """The nanoseconds that the run waited for each span, by its id; an attempt counts for its call."""
+        calls = {attempt.span_id: call for call, attempts in self.attempts.items() for attempt in attempts}
+        shares: dict[int, int] = {}
+        for span, start, end in self.path:
+            key = calls.get(span.span_id, span.span_id)
+            shares[key] = shares.get(key, 0) + end - start
+        return shares
+
     def begin(self, agent: Span) -> int:
         """Return when an agent was let go; for one that is still queued, now."""
         return self._begins[agent.span_id]

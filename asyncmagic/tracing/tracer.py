@@ -224,9 +224,12 @@ class Tracer:
         """Tell the processors that a span changed, after changing it in place."""
         self._notify("on_update", span)
 
-    def make_current(self, span: Span | None) -> None:
-        """Make `span` the current one in this context from here on, for cells, whose end runs in another context."""
+    def make_current(self, span: Span | None) -> Span | None:
+        """Make `span` the current one in this context from here on, and return what was: for what begins and ends in
+        calls of its own (cells, callbacks), where `use` cannot stand around it."""
+        before = _current_span.get()
         _current_span.set(span)
+        return before
 
     @contextmanager
     def use(self, span: Span | None) -> Iterator[None]:
