@@ -31,7 +31,8 @@ def test_a_key_is_in_nothing_that_leaves(simulator: Server, caplog: pytest.LogCa
                 await client.with_options(max_retries=0).responses.create(
                     model="m-500", input=f"my key is {CANARY[:3]}"
                 )
-            await client._client.get(f"http://user:{CANARY}@127.0.0.1:{simulator.base_url.port}/v1/models?key={CANARY}")
+            address = simulator.base_url.replace("http://", f"http://user:{CANARY}@")
+            await client._client.get(f"{address}/models?key={CANARY}")
         async with anthropic.AsyncAnthropic(base_url=simulator.anthropic_base_url, api_key=CANARY) as client:
             await client.messages.create(model="m", max_tokens=9, messages=messages)
         raise RuntimeError(f"Incorrect API key provided: {CANARY}")
