@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 RULES: Final[dict[str, str]] = {
     "missing-await": "asyncmagic.lint.missing_await:check",
     "coroutine-left": "asyncmagic.lint.coroutine_left:check",
+    "dropped-task": "asyncmagic.lint.dropped_task:check",
+    "reused-coroutine": "asyncmagic.lint.reused_coroutine:check",
+    "await-non-awaitable": "asyncmagic.lint.await_non_awaitable:check",
+    "missing-async": "asyncmagic.lint.missing_async:check",
+    "async-callback": "asyncmagic.lint.async_callback:check",
+    "asyncio-run": "asyncmagic.lint.asyncio_run:check",
+    "blocking-call": "asyncmagic.lint.blocking_call:check",
+    "sequential-awaits": "asyncmagic.lint.sequential_awaits:check",
+    "atomic-update": "asyncmagic.lint.atomic_update:check",
+    "swallowed-cancel": "asyncmagic.lint.swallowed_cancel:check",
+    "unchecked-exceptions": "asyncmagic.lint.unchecked_exceptions:check",
+    "api-misuse": "asyncmagic.lint.api_misuse:check",
 }
 registry: Final = Registry("rule", RULES, "asyncmagic.lint")
 _SECONDS: Final = 0.05

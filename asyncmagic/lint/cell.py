@@ -133,6 +133,29 @@ class Cell:
                 return None
         return "\n".join(lines[first - 1 : last])
 
+    def position(self, node: ast.AST) -> tuple[int, int]:
+        """The line and column, in characters, where a node begins."""
+        line = getattr(node, "lineno", 1)
+        return line, self._characters(line, getattr(node, "col_offset", 0))
+
+    def inserted(self, node: ast.AST, text: str) -> str | None:
+        """The first line of a node with the text before the node; None if that is not Python."""
+        line, column = self.position(node)
+        return self.edited(line, line, [(line, column, text)])
+
+    def replaced(self, node: ast.expr, part: ast.expr) -> str | None:
+        """The node's line with the node reduced to one part of it; None if that is not Python."""
+        return self.replaced_with(node, ast.get_source_segment(self.source, part) or "")
+
+    def replaced_with(self, node: ast.expr, text: str) -> str | None:
+        """The node's line with other text in the node's place; None if that is not Python."""
+        if not text or "\n" in text or node.lineno != node.end_lineno or node.end_col_offset is None:
+            return None
+        line, start = self.position(node)
+        old = self.lines[line - 1]
+        new = old[:start] + text + old[self._characters(line, node.end_col_offset) :]
+        return new if plain_python("\n".join([*self.lines[: line - 1], new, *self.lines[line:]])) else None
+
     def awaited_fix(self, node: ast.expr) -> str | None:
         """The node's lines with `await` before the node, in parentheses where Python wants them."""
         if not self.can_await(node) or node.end_lineno is None or node.end_col_offset is None:

@@ -14,6 +14,7 @@ MISSING: Final = object()
 _type_dict = type.__dict__["__dict__"].__get__
 _type_mro = type.__dict__["__mro__"].__get__
 _type_qualname = type.__dict__["__qualname__"].__get__
+_type_module: Any = vars(type)["__module__"].__get__
 _type_flags = type.__dict__["__flags__"].__get__
 _module_dict: Any = vars(types.ModuleType)["__dict__"].__get__
 _MANAGED: Final = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -115,7 +116,7 @@ def qualified_name(obj: object) -> str:
     if type(obj) in BUILTIN_FUNCTIONS:
         return qualified_name(getattr(obj, "__objclass__", None)) + "." + getattr(obj, "__name__", "")
     if is_class(obj):
-        module = class_dict(obj).get("__module__", "builtins")  # type: ignore[arg-type]
+        module = _type_module(obj)  # type: ignore[arg-type]
         return f"{module}.{_type_qualname(obj)}" if type(module) is str else ""
     return ""
 

@@ -1,0 +1,137 @@
+"""asyncio-run: `asyncio.run` where a loop is running already, as one always is in a notebook."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+
+from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.sources import facts, function_tree, own_nodes
+from asyncmagic.lint.flow.values import Bound, Function, Live, Value
+from asyncmagic.lint.reach import called_on_loop, is_dead
+
+RULE = "asyncio-run"
+_RUNNERS = frozenset(
+    {
+        "asyncio.runners.run",
+        "asyncio.runners.Runner.run",
+        "asyncio.base_events.BaseEventLoop.run_until_complete",
+        "asyncio.base_events.BaseEventLoop.run_forever",
+        "uvloop.Loop.run_until_complete",
+        "uvloop.Loop.run_forever",
+        "uvloop.run",
+        "anyio._core._eventloop.run",
+        "trio._core._run.run",
+    }
+)
+_METHODS = frozenset({"run_until_complete", "run_forever"})
+
+
+def check(cell: Cell) -> Iterator[Diagnostic]:
+    """A notebook's loop is running; starting another inside it raises RuntimeError.
+
+    Wrong:
+
+        result = asyncio.run(main())
+
+    Right:
+
+        result = await main()
+    """
+    if _is_nested(cell):
+        return
+    on_loop = called_on_loop(cell)
+    for node, call in cell.flow.calls.items():
+        function = cell.function_of(node)
+        runs_here = function is None or isinstance(function, ast.AsyncFunctionDef) or function in on_loop
+        if not runs_here or _is_guarded(cell, node) or is_dead(cell, node):
+            continue
+        if cell.is_agents and function is None:
+            continue
+        if _is_runner(call.function, node):
+            yield _diagnostic(cell, node)
+        elif _runs_inside(cell, call.function):
+            message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
+            yield cell.diagnostic(RULE, node, message, "Make it `async def`, and await it here")
+
+
+def _diagnostic(cell: Cell, node: ast.Call) -> Diagnostic:
+    argument = node.args[0] if len(node.args) == 1 and not node.keywords else None
+    message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
+    if isinstance(argument, ast.Call) and cell.can_await(node):
+        fix = cell.replaced_with(node, "await " + cell.text(argument, 10_000))
+        return cell.diagnostic(RULE, node, message, f"Write `await {cell.text(argument)}`", fix=fix)
+    return cell.diagnostic(RULE, node, message, "Await the coroutine instead")
+
+
+def _is_runner(function: Value | None, node: ast.Call) -> bool:
+    name = function_name(function)
+    if name:
+        return name in _RUNNERS or (name.rpartition(".")[2] in _METHODS and "Loop" in name)
+    return isinstance(node.func, ast.Attribute) and node.func.attr == "run_until_complete" and function is None
+
+
+def _runs_inside(cell: Cell, function: Value | None, depth: int = 2) -> bool:
+    """Whether a live plain function of the user's runs a loop itself."""
+    target = function.function if isinstance(function, Bound) else function
+    if not isinstance(target, Live) or not objects.code_flags(target.obj) or objects.is_coroutine_function(target.obj):
+        return False
+    live = target.obj
+    if getattr(live, "__module__", "") != "__main__":
+        return False
+    tree = function_tree(live)  # type: ignore[arg-type]
+    source = cell.flow.source_of(live) if tree is not None else None  # type: ignore[arg-type]
+    if source is None:
+        return False
+    scope = cell.flow.function_scope(source)
+    scope.makers = dict(facts(source.node).makers)
+    for node in own_nodes(source.node):
+        if isinstance(node, ast.Call):
+            callee = cell.flow.evaluate_quietly(node.func, scope)
+            if _is_runner(callee, node) or (depth and _runs_inside(cell, callee, depth - 1)):
+                return not _handles_running_loop(source)
+    return False
+
+
+def _handles_running_loop(source: Function) -> bool:
+    return any(
+        isinstance(n, (ast.Name, ast.Attribute))
+        and (n.id if isinstance(n, ast.Name) else n.attr)
+        in ("get_running_loop", "is_running", "nest_asyncio", "Thread")
+        for n in ast.walk(source.node)
+    )
+
+
+def _is_guarded(cell: Cell, node: ast.Call) -> bool:
+    """Whether the cell has thought of the running loop."""
+    child: ast.AST = node
+    for parent in cell.above(node):
+        if (
+            isinstance(parent, ast.ExceptHandler)
+            and parent.type is not None
+            and "RuntimeError" in ast.unparse(parent.type)
+        ):
+            return True
+        if isinstance(parent, ast.Try) and child in parent.body:
+            if any(h.type is None or "RuntimeError" in ast.unparse(h.type) for h in parent.handlers):
+                return True
+        if isinstance(parent, (ast.If, ast.IfExp)):
+            text = ast.unparse(parent.test)
+            if "is_running" in text or "running_loop" in text:
+                return True
+        if isinstance(parent, ast.Lambda):
+            return True
+        child = parent
+    return False
+
+
+def _is_nested(cell: Cell) -> bool:
+    """Whether nest_asyncio lets loops run inside loops."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and "_nest_patched" in objects.instance_dict(asyncio):
+        return True
+    return "nest_asyncio" in cell.source and ".apply" in cell.source

@@ -1,0 +1,275 @@
+"""blocking-call: a call that holds the event loop inside async code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow import Call, objects
+from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.sources import facts, own_nodes
+from asyncmagic.lint.flow.values import Bound, Function, Instance, Live, Value
+from asyncmagic.lint.reach import definition, is_dead
+
+RULE = "blocking-call"
+_SHORTEST: Final = 0.05
+_BLOCKING: Final = frozenset(
+    [
+        "time.sleep",
+        "os.system",
+        "os.popen",
+        "os.wait",
+        "os.waitpid",
+        "posix.system",
+        "posix.waitpid",
+        "posix.wait",
+        "getpass.getpass",
+        "getpass.unix_getpass",
+        "subprocess.run",
+        "subprocess.call",
+        "subprocess.check_call",
+        "subprocess.check_output",
+        "subprocess.getoutput",
+        "subprocess.getstatusoutput",
+        "subprocess.Popen.wait",
+        "subprocess.Popen.communicate",
+        "urllib.request.urlopen",
+        "urllib.request.urlretrieve",
+        "urllib.request.OpenerDirector.open",
+        "concurrent.futures._base.Future.result",
+        "concurrent.futures._base.Future.exception",
+        "concurrent.futures._base.wait",
+        "concurrent.futures._base.as_completed",
+        "threading.Thread.join",
+        "threading.Event.wait",
+        "threading.Condition.wait",
+        "threading.Barrier.wait",
+        "queue.Queue.get",
+        "queue.Queue.join",
+        "_queue.SimpleQueue.get",
+        "multiprocessing.pool.Pool.map",
+        "multiprocessing.pool.Pool.starmap",
+        "multiprocessing.pool.Pool.apply",
+        "multiprocessing.process.BaseProcess.join",
+        "socket.create_connection",
+        "socket.getaddrinfo",
+        "_socket.gethostbyname",
+        "_socket.socket.connect",
+        "_socket.socket.recv",
+        "_socket.socket.sendall",
+        "socket.socket.accept",
+        "select.select",
+        "http.client.HTTPConnection.request",
+        "http.client.HTTPConnection.getresponse",
+        "smtplib.SMTP",
+        "ftplib.FTP",
+    ]
+)
+_HTTP: Final = frozenset(["get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "send"])
+_CALLS: Final = _HTTP | frozenset(
+    [
+        "create",
+        "parse",
+        "list",
+        "retrieve",
+        "update",
+        "generate",
+        "generate_content",
+        "count_tokens",
+        "embed",
+        "embed_content",
+        "complete",
+        "chat",
+    ]
+)
+#: Packages whose clients have an async twin: a class of theirs without "Async" in its name is the blocking one.
+_CLIENTS: Final = frozenset(["openai", "anthropic", "groq", "mistralai", "cohere", "together", "google"])
+#: Methods that have an async twin on the same object.
+_TWINS: Final = frozenset(
+    ["invoke", "batch", "stream", "run_sync", "kickoff", "generate", "predict", "query", "complete", "chat", "call"]
+)
+
+
+def check(cell: Cell) -> Iterator[Diagnostic]:
+    """While a blocking call waits, the loop stands still: no other task runs, no timer fires.
+
+    Wrong:
+
+        async def poll():
+            time.sleep(2)
+            return requests.get(url).json()
+
+    Right:
+
+        async def poll():
+            await asyncio.sleep(2)
+            response = await asyncio.to_thread(requests.get, url)
+            return response.json()
+    """
+    blocking = {node for node, call in cell.flow.calls.items() if _blocks(cell, node, call)}
+    helpers = _blocking_helpers(cell, blocking)
+    pending = _pending_tasks(cell)
+    for node, call in cell.flow.calls.items():
+        is_helper = definition(call.function) in helpers or _helper_blocks(cell, call.function)
+        if (node not in blocking and not is_helper) or is_dead(cell, node) or _is_awaited(cell, node):
+            continue
+        function = cell.function_of(node)
+        if isinstance(function, ast.AsyncFunctionDef) or (
+            function is None and any(_starves(cell, line, node) for line in pending)
+        ):
+            yield _diagnostic(cell, node, call)
+
+
+def _is_awaited(cell: Cell, node: ast.Call) -> bool:
+    return isinstance(cell.parents.get(node), ast.Await)
+
+
+def _blocks(cell: Cell, node: ast.Call, call: Call) -> bool:
+    name = function_name(call.function)
+    if isinstance(node.func, ast.Name) and node.func.id == "input":
+        return isinstance(call.function, Live) and call.function.obj is objects.builtin("input")
+    if name == "time.sleep":
+        seconds = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+        return not isinstance(seconds, (int, float)) or seconds >= _SHORTEST
+    if name in _BLOCKING:
+        return not _returns_at_once(cell, node, name)
+    root, _, _ = name.partition(".")
+    method = name.rpartition(".")[2]
+    if root in ("requests", "urllib3") and method in _HTTP:
+        return True
+    if root == "httpx" and method in _HTTP and "Async" not in name:
+        return True
+    if root == "pandas" and method.startswith("read_"):
+        first = node.args[0] if node.args else None
+        return isinstance(first, ast.Constant) and isinstance(first.value, str) and "://" in first.value
+    return _is_client_call(cell, node) or _has_async_twin(call, node)
+
+
+def _returns_at_once(cell: Cell, node: ast.Call, name: str) -> bool:
+    """Whether the arguments or the code before say that the call will not wait."""
+    if name.startswith(("queue.", "_queue.")):
+        first = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "block"), None)
+        return isinstance(first, ast.Constant) and first.value is False
+    if name.startswith("concurrent.futures._base.Future.") and isinstance(node.func, ast.Attribute):
+        waited = ast.unparse(node.func.value)
+        scope = cell.function_of(node) or cell.tree
+        for other in ast.walk(scope):
+            if isinstance(other, ast.Call) and getattr(other, "lineno", 0) <= node.lineno:
+                text = ast.unparse(other.func)
+                if text == f"{waited}.done" or ("wrap_future" in text and waited in map(ast.unparse, other.args)):
+                    return True
+    if name.startswith(("threading.", "multiprocessing.process")):
+        timeout = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "timeout"), None)
+        return isinstance(timeout, ast.Constant) and timeout.value == 0
+    return False
+
+
+def _is_client_call(cell: Cell, node: ast.Call) -> bool:
+    """Whether the call goes through the blocking client of a package that has an asynchronous one."""
+    if not isinstance(node.func, ast.Attribute) or node.func.attr not in _CALLS:
+        return False
+    root: ast.expr = node.func
+    while isinstance(root, ast.Attribute):
+        if root.attr == "aio":
+            return False
+        root = root.value
+    value = cell.flow.values.get(root)
+    cls = type(value.obj) if isinstance(value, Live) else value.cls if isinstance(value, Instance) else None
+    name = objects.qualified_name(cls) if cls is not None else getattr(getattr(value, "cls", None), "node", None)
+    if isinstance(name, ast.ClassDef):
+        scope = getattr(value, "cls").scope  # noqa: B009 - an Object, whose class is known by source
+        module = cell.flow.lookup("__name__", scope)
+        name = f"{module.obj}.{name.name}" if isinstance(module, Live) else ""
+    if not isinstance(name, str) or name.partition(".")[0] not in _CLIENTS:
+        return False
+    return name.rpartition(".")[2].removeprefix("Azure") in (
+        "OpenAI",
+        "Anthropic",
+        "Client",
+        "Groq",
+        "Together",
+        "Mistral",
+    )
+
+
+def _has_async_twin(call: Call, node: ast.Call) -> bool:
+    """Whether the called method is the plain twin of an async one: `invoke` beside `ainvoke`."""
+    if not isinstance(call.function, Bound) or not isinstance(node.func, ast.Attribute) or node.func.attr not in _TWINS:
+        return False
+    owner = call.function.owner
+    cls = type(owner.obj) if isinstance(owner, Live) else owner.cls if isinstance(owner, Instance) else None
+    if cls is None:
+        return False
+    name = node.func.attr
+    twins = (f"a{name}", f"{name}_async", name.removesuffix("_sync") if name.endswith("_sync") else f"a_{name}")
+    plain = objects.class_lookup(cls, name)
+    if objects.is_coroutine_function(plain):
+        return False
+    found = [objects.class_lookup(cls, twin) for twin in twins]
+    return any(objects.is_coroutine_function(f) or objects.is_async_generator_function(f) for f in found)
+
+
+def _blocking_helpers(cell: Cell, blocking: set[ast.Call]) -> set[ast.AST | None]:
+    """The plain functions of the cell in which a blocking call stands, or a call of such a function."""
+    helpers: set[ast.AST | None] = set()
+    for _ in range(3):
+        for node, call in cell.flow.calls.items():
+            if node in blocking or definition(call.function) in helpers:
+                function = cell.function_of(node)
+                if isinstance(function, ast.FunctionDef) and not facts(function).is_generator:
+                    helpers.add(function)
+    return helpers
+
+
+def _helper_blocks(cell: Cell, function: Value | None, depth: int = 2) -> bool:
+    """Whether a live plain function of the user's blocks."""
+    target = function.function if isinstance(function, Bound) else function
+    if not isinstance(target, Live) or objects.is_coroutine_function(target.obj) or not objects.code_flags(target.obj):
+        return False
+    if getattr(target.obj, "__module__", "") != "__main__" or objects.is_generator_function(target.obj):
+        return False
+    source: Function | None = cell.flow.source_of(target.obj)  # type: ignore[arg-type]
+    if source is None:
+        return False
+    scope = cell.flow.function_scope(source)
+    scope.makers = dict(facts(source.node).makers)
+    for node in own_nodes(source.node):
+        if isinstance(node, ast.Call):
+            callee = cell.flow.evaluate_quietly(node.func, scope)
+            call = Call(node, callee, [], scope)
+            if _blocks(cell, node, call) or (depth and _helper_blocks(cell, callee, depth - 1)):
+                return True
+    return False
+
+
+def _pending_tasks(cell: Cell) -> list[int]:
+    """The lines at the top level where tasks are started."""
+    return [
+        getattr(task.node, "lineno", 0)
+        for task in cell.flow.made
+        if task.kind == "task" and task.scope is None and task.node is not None
+    ]
+
+
+def _starves(cell: Cell, line: int, node: ast.Call) -> bool:
+    """Whether a task started on the line is still to run when the call comes."""
+    awaits = [n.lineno for n, _ in cell.flow.awaits if cell.function_of(n) is None]
+    return line < node.lineno and not any(line <= awaited < node.lineno for awaited in awaits)
+
+
+def _diagnostic(cell: Cell, node: ast.Call, call: Call) -> Diagnostic:
+    text = cell.text(node)
+    message = f"`{text}` holds the event loop: until it returns, no other task runs"
+    arguments = [cell.text(arg, 1000) for arg in node.args]
+    arguments += [f"{k.arg}={cell.text(k.value, 1000)}" if k.arg else f"**{cell.text(k.value)}" for k in node.keywords]
+    if function_name(call.function) == "time.sleep":
+        new = f"await asyncio.sleep({', '.join(arguments)})"
+    else:
+        new = f"await asyncio.to_thread({', '.join([cell.text(node.func, 1000), *arguments])})"
+    is_tight = isinstance(cell.parents.get(node), (ast.Attribute, ast.Subscript))
+    has_asyncio = cell.flow.lookup("asyncio", cell.flow.final) is not None
+    fix = cell.replaced_with(node, f"({new})" if is_tight else new) if has_asyncio else None
+    return cell.diagnostic(RULE, node, message, f"Write `{new}`", fix=fix)

@@ -1,0 +1,165 @@
+"""unchecked-exceptions: results that may be exceptions, and nobody looks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow.kinds import function_name
+
+RULE = "unchecked-exceptions"
+_SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
+
+
+def check(cell: Cell) -> Iterator[Diagnostic]:
+    """`gather(..., return_exceptions=True)` and `asyncio.wait` raise nothing: failures pass unseen.
+
+    Wrong:
+
+        await asyncio.gather(*jobs, return_exceptions=True)
+        print("all done")                            # even if all failed
+
+    Right:
+
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        failed = [r for r in results if isinstance(r, BaseException)]
+    """
+    for node, _ in cell.flow.awaits:
+        call = cell.flow.calls.get(node.value) if isinstance(node.value, ast.Call) else None
+        if call is None or not isinstance(node.value, ast.Call) or node is cell.displayed:
+            continue
+        name = function_name(call.function)
+        if name == "asyncio.tasks.gather" and _returns_exceptions(node.value):
+            yield from _gather(cell, node, node.value)
+        elif name == "asyncio.tasks.wait":
+            yield from _wait(cell, node, node.value)
+
+
+def _returns_exceptions(call: ast.Call) -> bool:
+    return any(
+        k.arg == "return_exceptions" and isinstance(k.value, ast.Constant) and k.value.value is True
+        for k in call.keywords
+    )
+
+
+def _scope(cell: Cell, node: ast.AST) -> ast.AST:
+    return cell.function_of(node) or cell.tree
+
+
+def _gather(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
+    if _reaps_cancelled(cell, node, call):
+        return
+    statement = cell.parents.get(node)
+    if isinstance(statement, ast.Expr):
+        yield _say(cell, node, "and nobody looks at what it returns: failures pass unseen")
+    elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        if names and not _are_checked(cell, names, node):
+            yield _say(cell, node, "and the results are used without looking for exceptions among them")
+
+
+def _say(cell: Cell, node: ast.Await, what: str) -> Diagnostic:
+    return cell.diagnostic(
+        RULE,
+        node,
+        f"`{cell.text(node.value)}` returns exceptions instead of raising them, {what}",
+        "Look for them with `isinstance(result, BaseException)`, or leave `return_exceptions` out",
+        severity="advice",
+    )
+
+
+def _reaps_cancelled(cell: Cell, node: ast.AST, call: ast.Call) -> bool:
+    """Whether the awaited tasks were cancelled before: their CancelledError is no news."""
+    gathered = {ast.unparse(a.value if isinstance(a, ast.Starred) else a) for a in call.args}
+    for other in ast.walk(_scope(cell, node)):
+        if isinstance(other, ast.Call) and isinstance(other.func, ast.Attribute) and other.func.attr == "cancel":
+            owner = ast.unparse(other.func.value)
+            loops = [p for p in cell.above(other) if isinstance(p, (ast.For, ast.comprehension, ast.ListComp))]
+            iterated = {ast.unparse(p.iter) for p in loops if isinstance(p, ast.For)}
+            iterated |= {ast.unparse(g.iter) for p in loops if isinstance(p, ast.ListComp) for g in p.generators}
+            if owner in gathered or iterated & gathered:
+                return True
+    return False
+
+
+def _are_checked(cell: Cell, names: set[str], node: ast.AST) -> bool:
+    """Whether the cell looks at the results as possible exceptions, shows them, or gives them to others."""
+    scope = _scope(cell, node)
+    related = set(names)
+    for other in ast.walk(scope):
+        if isinstance(other, (ast.For, ast.comprehension)) and _loads(other.iter) & related:
+            related |= {n.id for n in ast.walk(other.target) if isinstance(n, ast.Name)}
+    for other in ast.walk(scope):
+        if getattr(other, "lineno", 10**9) < getattr(node, "lineno", 0):
+            continue
+        if isinstance(other, ast.Call) and _call_looks(cell, other, names, related):
+            return True
+        if (
+            isinstance(other, ast.Attribute)
+            and other.attr in ("__traceback__", "__class__", "args")
+            and _loads(other) & related
+        ):
+            return True
+        if isinstance(other, ast.MatchClass) and "Exception" in ast.unparse(other.cls):
+            return True
+        if isinstance(other, (ast.Return, ast.Yield)) and other.value is not None and _is_whole(other.value, names):
+            return True
+        if isinstance(other, ast.Raise) and other.exc is not None and _loads(other.exc) & related:
+            return True
+    return isinstance(cell.displayed, ast.Name) and cell.displayed.id in names
+
+
+def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str]) -> bool:
+    name = function_name(found.function) if (found := cell.flow.calls.get(call)) is not None else ""
+    arguments = [a.value if isinstance(a, ast.Starred) else a for a in [*call.args, *(k.value for k in call.keywords)]]
+    given = set().union(*(_loads(a) for a in arguments)) if arguments else set()
+    if name in ("builtins.isinstance", "builtins.type", "builtins.issubclass"):
+        return bool(given & related)
+    whole = any(_is_whole(argument, related if name in _SHOWING else names) for argument in arguments)
+    if name.startswith("builtins.") and name not in _SHOWING:
+        return False
+    return whole and (name in _SHOWING or not name.startswith(("builtins.", "json.", "math.", "statistics.")))
+
+
+def _is_whole(node: ast.expr, names: set[str]) -> bool:
+    """Whether the expression is one of the names, or a tuple or list with one."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return any(_is_whole(part, names) for part in node.elts)
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _loads(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def _wait(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
+    """`asyncio.wait` whose tasks nobody asks for their result."""
+    scope = _scope(cell, node)
+    later = [n for n in ast.walk(scope) if getattr(n, "lineno", 0) > node.lineno]
+    for other in later:
+        if isinstance(other, ast.Attribute) and other.attr in ("result", "exception", "add_done_callback"):
+            return
+        if isinstance(other, (ast.Await, ast.Return)) and other.value is not None:
+            tasks = _loads(call.args[0]) if call.args else set()
+            statement = cell.statement_of(node)
+            stored = (
+                {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+                if statement
+                else set()
+            )
+            if _loads(other.value) & (tasks | stored):
+                return
+    if isinstance(cell.parents.get(node), ast.Return) or _reaps_cancelled(
+        cell, node, ast.Call(call.func, call.args, [])
+    ):
+        return
+    yield cell.diagnostic(
+        RULE,
+        node,
+        f"`{cell.text(call)}` never raises, and nobody asks its tasks for their result: failures pass unseen",
+        "Ask each task that is done for its `.result()`",
+        severity="advice",
+    )
