@@ -133,27 +133,47 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
             args = (handle._callback, now(), *handle._args)
             ready_handles[position] = asyncio.Handle(step, args, loop, handle._context)
-    replacements = Replacements(loop, {"call_soon": call_soon, "create_task": _create_task(loop, log)})
+    replacements = Replacements(loop, {"call_soon": call_soon})
+    factory_hook = FactoryHook(loop, log)
 
     def stop() -> None:
         nonlocal is_watching
         is_watching = False
         if (watched := log.loop()) is not None:
             replacements.remove(watched)
+            factory_hook.remove(watched)
 
     return stop
 
 
-def _create_task(loop: AbstractEventLoop, log: TaskLog) -> Callable[..., asyncio.Task[Any]]:
-    """See tasks that a task factory starts eagerly: they may be done before they ask for a step."""
-    create_task_before = loop.create_task
+class FactoryHook:
+    """See tasks that a task factory starts eagerly: they may be done before they ask for a step.
 
-    def create_task(coroutine: Coroutine[Any, Any, Any], *args: Any, **options: Any) -> asyncio.Task[Any]:
-        if loop.get_task_factory() is None:
-            return create_task_before(coroutine, *args, **options)
-        with log.starting(coroutine, options.get("context")) as started:
-            task = create_task_before(coroutine, *args, **options)
-            started(task)
-        return task
+    While there is no factory, nothing is replaced but the setting of one.
+    """
 
-    return create_task
+    def __init__(self, loop: AbstractEventLoop, log: TaskLog) -> None:
+        set_before, create_before = loop.set_task_factory, loop.create_task
+
+        self._creating = Replacements(loop, {})
+
+        def create_task(coroutine: Coroutine[Any, Any, Any], *args: Any, **options: Any) -> asyncio.Task[Any]:
+            with log.starting(coroutine, options.get("context")) as started:
+                task = create_before(coroutine, *args, **options)
+                started(task)
+            return task
+
+        def set_task_factory(factory: Any) -> None:
+            set_before(factory)
+            self._creating.remove(loop)
+            if factory is not None:
+                self._creating = Replacements(loop, {"create_task": create_task})
+
+        factory = loop.get_task_factory()
+        self._setting = Replacements(loop, {"set_task_factory": set_task_factory})
+        if factory is not None:
+            self._creating = Replacements(loop, {"create_task": create_task})
+
+    def remove(self, loop: AbstractEventLoop) -> None:
+        self._setting.remove(loop)
+        self._creating.remove(loop)

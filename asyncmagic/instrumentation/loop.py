@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation.hooks import watch_calls
+from asyncmagic.instrumentation.iterations import can_watch, watch_iterations
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.tracing.model import Span, Trace
 from asyncmagic.tracing.tracer import Tracer
@@ -74,7 +75,8 @@ class Watcher:
             log = TaskLog(self.tracer, loop)
             with self._opening:
                 self._logs[loop] = log
-                self._open_logs[log] = watch_calls(loop, log)
+                watch = watch_iterations if can_watch(loop) else watch_calls
+                self._open_logs[log] = watch(loop, log)
         return log
 
     def current(self, inherited: Span | None) -> Span | None:

@@ -25,7 +25,7 @@ from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
 #: A wait at least this long, in seconds, is looked up: shorter ones would cost more than they tell.
 LOOKED_UP = 0.001
 #: Steps held as Python objects before they are packed into 8 bytes a number.
-_CHUNK = 8192
+CHUNK = 8192
 #: A step's first number carries the task's index and, above it, the number of what the task waited for.
 INDEX = 1 << 32
 
@@ -33,6 +33,8 @@ INDEX = 1 << 32
 UNKNOWN, _LOOK = -1.0, -2.0
 
 _read_span = _current_span.get
+_current_task = asyncio.current_task
+_frame = sys._getframe
 
 
 class TaskRecord(ref["asyncio.Task[Any]"]):
@@ -86,6 +88,13 @@ class TaskLog:
         self.steps: list[float] = []
         #: When the step that runs now began; 0 between steps.
         self.mark = [0.0]
+        #: Callbacks that held the loop longer than `threshold` and were no step of a watched task.
+        self.held: list[tuple[float, float, Span | None]] = []
+        self.threshold = 0.1
+        #: Callbacks that other threads have sent, and when.
+        self.posted: list[tuple[Any, float]] = []
+        #: File descriptors that were seen to be ready while the loop was held, and when.
+        self.seen: dict[int, float] = {}
         self.loop = ref(loop)
         self._packed = array("d")
         self._rows: list[TaskRecord | None] = []
@@ -94,8 +103,13 @@ class TaskLog:
         self._adopted: set[int] = set()
         self._sites: dict[tuple[int, int], int] = {}
         self._places: list[tuple[CodeType, int]] = []
+        self._codes: list[CodeType] = []
+        self._is_passed_over: dict[int, bool] = {}
+        self._is_inside: dict[int, bool] = {}
         self._births: list[_Birth | None] = []
         self._dropped = 0
+        self._most = tracer.max_spans
+        self._on_gone = self._gone
         self._making = threading.RLock()
         self._packing = threading.Lock()
         self._collecting = threading.RLock()
@@ -105,28 +119,37 @@ class TaskLog:
 
     def register(self, task: asyncio.Task[Any], context: Context | None, born: float) -> TaskRecord | None:
         """Watch a task if it belongs to a trace; it is being made by whatever runs now."""
-        loop = self.loop()
-        maker = asyncio.current_task(loop)
+        # Written out, since it runs once a task: every call it does not make is a tenth of a loop's step.
+        inherited = _read_span() if context is None else context.get(_current_span)
+        maker = _current_task(self.loop())
         if maker is task:
             # It was there before us, or belongs to nobody: it has only yielded.
             return None
-        above = self._above(maker)
-        if above is None:
+        here = _read_span()
+        record = self.live.get(id(maker))
+        above: TaskRecord | Span
+        if record is not None and record.inherited is here:
+            above = record
+        elif (span := self._birth_above(maker, here) if self._births else here) is not None:
+            above = span
+        else:
             return None
-        coroutine = task.get_coro()
-        if _is_housekeeping(coroutine):
-            return None
-        if len(self._rows) >= self.tracer.max_spans:
-            self._dropped += 1
-            return None
-        inherited = context.get(_current_span) if context is not None else _read_span()
-        return self._add(task, above, inherited, _name(coroutine), self._site(), born)
+        coroutine: Any = task.get_coro()
+        try:
+            code, name = coroutine.cr_code, coroutine.__qualname__
+            if self._is_passed_over[id(code)]:
+                return None
+        except (AttributeError, KeyError):
+            name = _name(coroutine)
+            if self._passes_over(coroutine):
+                return None
+        return self._add(task, above, inherited, name, self._site(), born)
 
     def catch_up(self, task: asyncio.Task[Any], context: Context) -> None:
         """Watch a task that was made before its loop was watched, and has not begun."""
         span = context.get(_current_span)
         coroutine = task.get_coro()
-        if span is not None and span.trace is not None and span.trace.is_running and not _is_housekeeping(coroutine):
+        if span is not None and not self._passes_over(coroutine):
             self._add(task, span, span, _name(coroutine), -1, self.now())
 
     def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
@@ -134,23 +157,25 @@ class TaskLog:
         record = self.live.get(id(task))
         if record is None:
             record = self._add(task, span, _read_span(), span.name, -1, self.now())
+        if record is None:
+            return
         record.span = span
         self._adopted.add(record.index)
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
         del self.live[record.key]
-        if task.cancelled():
-            record.outcome = "CancelledError"
+        # Not `task.exception()`: that would count as reading it.
+        error = task._exception
+        if error is not None:
+            record.outcome = type_name(error)
         else:
-            # Not `task.exception()`: that would count as reading it.
-            error = task._exception
-            record.outcome = "" if error is None else type_name(error)
-        if (name := given_name(task)) is not None:
-            record.name = name
+            record.outcome = "CancelledError" if task.cancelled() else ""
+        if task.get_name()[:5] != "Task-":
+            record.name = given_name(task) or record.name
         record.looked = record.since
         self._ended.append(record)
-        if len(self.steps) > _CHUNK:
+        if len(self.steps) > CHUNK:
             self.pack()
 
     def pack(self) -> None:
@@ -186,10 +211,12 @@ class TaskLog:
     ) -> Iterator[Callable[[asyncio.Task[Any]], None]]:
         """Watch a task that may take its first step while it is being made; call what this yields with the task."""
         maker = asyncio.current_task(self.loop())
-        above = self._above(maker)
+        here = _read_span()
+        record = self.live.get(id(maker))
+        above = record if record is not None and record.inherited is here else self._birth_above(maker, here)
         birth: _Birth | None = None
-        if above is not None and not _is_housekeeping(coroutine):
-            inherited = context.get(_current_span) if context is not None else _read_span()
+        if above is not None and not self._passes_over(coroutine):
+            inherited = here if context is None else context.get(_current_span)
             birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site())
         self._births.append(birth)
 
@@ -197,6 +224,8 @@ class TaskLog:
             if birth is None or id(task) in self.live:
                 return
             record = self._add(task, birth.above, birth.inherited, birth.name, birth.site, birth.born)
+            if record is None:
+                return
             record.span = birth.span
             if task.done() or getattr(coroutine, "cr_suspended", False):
                 record.since = self.now()
@@ -209,15 +238,9 @@ class TaskLog:
         finally:
             self._births.pop()
 
-    def _above(self, maker: asyncio.Task[Any] | None) -> TaskRecord | Span | None:
-        here = _read_span()
-        record = self.live.get(id(maker)) if maker is not None else None
-        if record is not None:
-            if record.inherited is here:
-                return record
-        elif (birth := self._birth(maker)) is not None and birth.inherited is here:
-            return self.span(birth)
-        return here if here is not None and here.trace is not None and here.trace.is_running else None
+    def _birth_above(self, maker: asyncio.Task[Any] | None, here: Span | None) -> Span | None:
+        birth = self._birth(maker)
+        return self.span(birth) if birth is not None and birth.inherited is here else here
 
     def _birth(self, task: asyncio.Task[Any] | None) -> _Birth | None:
         """Return the birth of the running `task` if it takes its first step while it is being made."""
@@ -232,29 +255,54 @@ class TaskLog:
         name: str,
         site: int,
         born: float,
-    ) -> TaskRecord:
-        record = TaskRecord(task, self._gone)
-        record.index = len(self._rows)
-        record.key = id(task)
+    ) -> TaskRecord | None:
+        index = len(self._rows)
+        if index >= self._most:
+            self._dropped += 1
+            return None
+        record = TaskRecord(task, self._on_gone)
+        record.index = index
+        record.key = key = id(task)
         record.born = record.since = born
         record.looked = -1.0
         record.above, record.inherited = above, inherited
         record.name, record.site = name, site
         record.span = record.outcome = None
         self._rows.append(record)
-        self.live[record.key] = record
+        self.live[key] = record
         return record
 
+    def _passes_over(self, coroutine: Any) -> bool:
+        code = getattr(coroutine, "cr_code", None)
+        if code is None:
+            return False
+        self._codes.append(code)
+        passes = is_housekeeping(code.co_filename) or code.co_qualname.startswith("BaseEventLoop.shutdown_")
+        self._is_passed_over[id(code)] = passes
+        return passes
+
+    def _looks_inside(self, code: CodeType) -> bool:
+        self._codes.append(code)
+        return self._is_inside.setdefault(id(code), not is_users(code.co_filename))
+
     def _site(self) -> int:
-        frame = sys._getframe(3)
-        while not is_users(frame.f_code.co_filename) and frame.f_back is not None:
+        """Return the number of the user's place that makes a task."""
+        # Whoever called `loop.call_soon`, or made the task: mostly `loop.create_task`.
+        frame = _frame(3)
+        code = frame.f_code
+        inside = self._is_inside
+        while inside.get(id(code)) or (id(code) not in inside and self._looks_inside(code)):
+            if frame.f_back is None:
+                break
             frame = frame.f_back
-        key = (id(frame.f_code), frame.f_lasti)
-        site = self._sites.get(key)
-        if site is None:
-            self._places.append((frame.f_code, frame.f_lasti))
-            site = self._sites[key] = len(self._places) - 1
-        return site
+            code = frame.f_code
+        place = (id(code), frame.f_lasti)
+        site = self._sites.get(place)
+        return self._new_site(place, code) if site is None else site
+
+    def _new_site(self, place: tuple[int, int], code: CodeType) -> int:
+        self._places.append((code, place[1]))
+        return self._sites.setdefault(place, len(self._places) - 1)
 
     def _gone(self, record: ref[Any]) -> None:
         assert isinstance(record, TaskRecord)
@@ -417,13 +465,6 @@ def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | No
 
 def _name(coroutine: Any) -> str:
     return getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
-
-
-def _is_housekeeping(coroutine: Any) -> bool:
-    code = getattr(coroutine, "cr_code", None)
-    return code is not None and (
-        is_housekeeping(code.co_filename) or code.co_qualname.startswith("BaseEventLoop.shutdown_")
-    )
 
 
 def seconds(tracer: Tracer) -> Callable[[], float]:

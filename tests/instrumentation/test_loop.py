@@ -7,7 +7,7 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +17,19 @@ from asyncmagic.tracing import Span, Trace, Tracer
 from tests.conftest import VirtualLoop
 
 MS = 1_000_000
+
+
+class ForeignLoop(VirtualLoop):
+    """A loop with an algorithm of its own, as uvloop and nest_asyncio have."""
+
+    def _run_once(self) -> None:
+        super()._run_once()  # type: ignore[misc]
+
+
+@pytest.fixture(params=[VirtualLoop, ForeignLoop])
+def loop(request: pytest.FixtureRequest) -> Iterator[VirtualLoop]:
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner.get_loop()  # type: ignore[misc]
 
 
 def traced(loop: VirtualLoop, main: Callable[[Tracer], Coroutine[Any, Any, Any]], **options: Any) -> Trace:

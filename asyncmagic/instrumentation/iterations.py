@@ -1,0 +1,292 @@
+"""The cheap way to watch a stock loop: an iteration of asyncio's own algorithm that notes each step as it goes."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from asyncio import AbstractEventLoop, base_events, events, format_helpers
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from contextvars import Context
+from types import MethodType
+from typing import Any
+
+from asyncmagic.instrumentation.hooks import (
+    STEP,
+    WAKE_UP,
+    FactoryHook,
+    Replacements,
+    catch_up,
+    is_step,
+    may_be_first,
+    watch_calls,
+)
+from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, UNKNOWN, TaskLog
+from asyncmagic.tracing.tracer import _current_span
+
+#: Seconds by which something must be late before it is dated back: finding out costs.
+_LATE = 0.005
+_STOCK = base_events.BaseEventLoop
+_METHODS = ("call_soon", "call_soon_threadsafe", "create_task", "_run_once")
+_run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
+_run_of_stock = events.Handle._run
+
+
+def can_watch(loop: AbstractEventLoop) -> bool:
+    """Whether the loop runs asyncio's own algorithm, with no hook of anybody else in it."""
+    return (
+        isinstance(loop, _STOCK)
+        and STEP is not None
+        and not any(name in loop.__dict__ for name in _METHODS)
+        and all(getattr(type(loop), name) is getattr(_STOCK, name) for name in _METHODS)
+        and _run_once_of_stock.__code__.co_filename == base_events.__file__
+        and events.Handle._run is _run_of_stock
+        and _run_of_stock.__code__.co_filename == events.__file__
+        and not loop.get_debug()
+    )
+
+
+def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
+    """Watch a stock loop; return the way to stop. Where the loop changes its kind, `watch_calls` takes over."""
+    step: Any = STEP
+    wake_up: Any = WAKE_UP
+    is_leaving = False
+    fallback: Callable[[], None] | None = None
+    kind_of_loop = type(loop)
+    nothing = object()
+    looked_up = LOOKED_UP
+    call_soon_before, close_before = loop.call_soon, loop.close
+    call_soon_threadsafe_before = loop.call_soon_threadsafe
+    loop_time, resolution = loop.time, loop._clock_resolution
+    ready: deque[Any] = loop._ready
+    push, pop = ready.append, ready.popleft
+    steps, mark, now, waits, posted, seen = log.steps, log.mark, log.now, log.waits, log.posted, log.seen
+    get, note, register, finish = log.live.get, steps.extend, log.register, log.finish
+    fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
+    cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
+    longest: int = base_events.MAXIMUM_SELECT_TIMEOUT  # type: ignore[attr-defined]
+
+    def call_soon(callback: Any, argument: Any = nothing, *more: Any, context: Context | None = None) -> Any:
+        kind = type(callback)
+        if kind is step:
+            asked = now()
+            task = callback.__self__
+            push((callback, argument, context, asked, get(id(task)) or register(task, context, asked), task))
+            return None
+        if kind is wake_up and callback.__name__ == "task_wakeup":
+            task = callback.__self__
+            push((callback, argument, context, now(), get(id(task)), task))
+            return None
+        if kind is MethodType and wake_up is not None and is_step(callback):
+            asked, task = now(), callback.__self__
+            record = get(id(task)) or (register(task, context, asked) if may_be_first(callback) else None)
+            push((callback, argument, context, asked, record, task))
+            return None
+        if argument is nothing:
+            return call_soon_before(callback, context=context)
+        return call_soon_before(callback, argument, *more, context=context)
+
+    def call_soon_threadsafe(callback: Any, *args: Any, context: Context | None = None) -> Any:
+        handle = call_soon_threadsafe_before(callback, *args, context=context)
+        posted.append((handle, now()))
+        return handle
+
+    def run_once() -> None:
+        if (
+            is_leaving
+            or loop._debug
+            or kind_of_loop._run_once is not _run_once_of_stock
+            or events.Handle._run is not _run_of_stock
+        ):
+            leave()
+            loop._run_once()
+            return
+        scheduled = loop._scheduled
+        count = len(scheduled)
+        if count > fewest_cancelled and loop._timer_cancelled_count / count > cancelled_part:
+            kept = []
+            for handle in scheduled:
+                if handle._cancelled:
+                    handle._scheduled = False
+                else:
+                    kept.append(handle)
+            heapq.heapify(kept)
+            loop._scheduled = scheduled = kept
+            loop._timer_cancelled_count = 0
+        else:
+            while scheduled and scheduled[0]._cancelled:
+                loop._timer_cancelled_count -= 1
+                heapq.heappop(scheduled)._scheduled = False
+        timeout = None
+        if ready or loop._stopping:
+            timeout = 0
+        elif scheduled:
+            timeout = min(max(0, scheduled[0]._when - loop_time()), longest)
+        happened = loop._selector.select(timeout)
+        start = now()
+        if happened:
+            known = len(ready)
+            loop._process_events(happened)
+            if seen:
+                date_back(known, _seen_early(happened, seen))
+        happened = None
+        current = loop_time()
+        end_time = current + resolution
+        while scheduled and scheduled[0]._when < end_time:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            push(handle)
+            if current - handle._when > _LATE:
+                date_back(len(ready) - 1, {id(handle): start - current + handle._when})
+        if posted:
+            late = {id(handle): when for handle, when in posted if start - when > _LATE}
+            posted.clear()
+            if late:
+                date_back(0, late)
+        for _ in range(len(ready)):
+            try:
+                handle = pop()
+            except IndexError:
+                # Somebody ran the loop inside a step.
+                break
+            if type(handle) is tuple:
+                callback, argument, context, asked, record, task = handle
+                if record is None:
+                    record = get(id(task))
+            elif handle._cancelled:
+                continue
+            else:
+                callback, context = handle._callback, handle._context
+                argument, record, asked = handle, None, UNKNOWN
+                if type(callback) is step or (type(callback) is wake_up and callback.__name__ == "task_wakeup"):
+                    task = callback.__self__
+                    record = get(id(task))
+            if record is not None:
+                number = record.index
+                if asked - record.since > looked_up and record.looked != record.since:
+                    number += waits.number(task) * INDEX
+            mark[0] = start
+            try:
+                if argument is nothing:
+                    context.run(callback)
+                elif argument is handle:
+                    context.run(callback, *handle._args)
+                else:
+                    context.run(callback, argument)
+            except (SystemExit, KeyboardInterrupt):
+                if record is not None:
+                    record.since = now()
+                    note((number, asked, start, record.since))
+                    if task.done():
+                        finish(record, task)
+                mark[0] = 0.0
+                raise
+            except BaseException as error:
+                report(error, handle)
+            end = now()
+            if record is not None:
+                note((number, asked, start, end))
+                record.since = end
+                if task.done() and record.outcome is None:
+                    finish(record, task)
+            elif end - start > log.threshold:
+                log.held.append((start, end, context.get(_current_span)))
+            start = end
+        mark[0] = 0.0
+        if len(steps) > CHUNK:
+            log.pack()
+        handle = callback = argument = context = record = task = None
+
+    def date_back(first: int, times: Mapping[int, float]) -> None:
+        """Let what the handles of these ids wake up be ready since then, and not since the loop saw it."""
+        for position in range(first, len(ready)):
+            handle = ready[position]
+            if id(handle) in times:
+                when = times[id(handle)]
+                ready[position] = events.Handle(run_dated, (handle, when), loop, Context())
+
+    def run_dated(handle: events.Handle, when: float) -> None:
+        known = len(ready)
+        if not handle._cancelled:
+            handle._run()
+        for position in range(known, len(ready)):
+            woken = ready[position]
+            if type(woken) is tuple:
+                callback, argument, context, _, record, task = woken
+                if record is not None:
+                    ready[position] = (callback, argument, context, max(when, record.since), record, task)
+
+    def as_handle(step: tuple[Any, ...]) -> events.Handle:
+        callback, argument, context, *_ = step
+        return events.Handle(callback, () if argument is nothing else (argument,), log.loop(), context)  # type: ignore[arg-type]
+
+    def close() -> None:
+        stop()
+        close_before()
+
+    def report(error: BaseException, handle: Any) -> None:
+        if type(handle) is tuple:
+            handle = as_handle(handle)
+        source = format_helpers._format_callback_source(handle._callback, handle._args)
+        loop.call_exception_handler(
+            {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
+        )
+
+    catch_up(loop, log)
+    replacements = Replacements(
+        loop,
+        {
+            "call_soon": call_soon,
+            "call_soon_threadsafe": call_soon_threadsafe,
+            "_run_once": run_once,
+            "close": close,
+        },
+    )
+    factory_hook = FactoryHook(loop, log)
+
+    def unhook() -> None:
+        nonlocal step, wake_up
+        # Where another tool has wrapped `call_soon`, it keeps calling ours: let it do nothing of its own.
+        step = wake_up = None
+        watched: Any = log.loop()
+        replacements.remove(watched)
+        factory_hook.remove(watched)
+        queue = watched._ready
+        for position, handle in enumerate(queue):
+            if type(handle) is tuple:
+                queue[position] = as_handle(handle)
+
+    def leave() -> None:
+        nonlocal fallback
+        unhook()
+        if not is_leaving:
+            fallback = watch_calls(loop, log)
+
+    def stop() -> None:
+        nonlocal is_leaving
+        if fallback is not None:
+            fallback()
+            return
+        watched: Any = log.loop()
+        if watched is None or step is None:
+            return
+        is_leaving = True
+        if watched._thread_id in (None, threading.get_ident()):
+            unhook()
+            return
+        # It may have been closed.
+        with suppress(RuntimeError):
+            watched.call_soon_threadsafe(lambda: None)
+
+    return stop
+
+
+def _seen_early(happened: list[tuple[Any, int]], seen: dict[int, float]) -> dict[int, float]:
+    """Return when what the selector now tells had really happened, by the ids of the handles that wait for it."""
+    times: dict[int, float] = {}
+    for key, _ in happened:
+        if (when := seen.get(key.fd)) is not None:
+            times.update((id(handle), when) for handle in key.data if handle is not None)
+    seen.clear()
+    return times
