@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 
@@ -25,6 +24,8 @@ class Registry(Mapping[str, Callable[..., Any]]):
     @property
     def references(self) -> dict[str, str]:
         """Every known name with its reference, nothing imported."""
+        from importlib.metadata import entry_points  # Slow to import, and most names are built in.
+
         others = {point.name: point.value for point in entry_points(group=self._group)}
         return {**others, **self._table} if others else dict(self._table)
 
