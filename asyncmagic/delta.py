@@ -47,12 +47,12 @@ class DeltaWriter:
         self._keeps_content = keeps_content
         self._step = step  # of time, in microseconds
         self._kept = kept  # of spans that went well only these attributes, or all
-        self._texts: dict[str, int] = {"": 0}
-        self._texts_sent = 1
+        self._texts: dict[str, int] = {}
+        self._new_texts: list[str] = []
         self._records: list[_Record] = []
         self._facts: list[tuple[Any, ...]] = []
         self._thinners: dict[int, Thinner] = {}
-        self._settled_sent: dict[int, int] = {}
+        self._states_sent: dict[int, tuple[int, Any]] = {}  # how many settled changes, and the open one
 
     def write(self, indexes: Iterable[int], header: Mapping[str, Any], *, now: int) -> bytes:
         """Return the changes of these spans; `now` in nanoseconds of the trace's clock."""
@@ -77,10 +77,10 @@ class DeltaWriter:
 
     def write_all(self, header: Mapping[str, Any], *, now: int) -> bytes:
         """Return everything, for a reader who knows nothing, and note it as sent."""
-        self._texts_sent = 0
+        self._new_texts = list(self._texts)
         self._records.clear()
         self._facts.clear()
-        self._settled_sent.clear()
+        self._states_sent.clear()
         self.layout.changed_rows = set(range(len(self.layout.rows)))
         return self.write(range(len(self.layout.spans)), {**header, "all": 1}, now=now)
 
@@ -137,7 +137,11 @@ class DeltaWriter:
         return (time - self.layout.origin) // (1000 * self._step) * self._step
 
     def _text(self, text: str) -> int:
-        return self._texts.setdefault(text, len(self._texts))
+        number = self._texts.get(text)
+        if number is None:
+            number = self._texts[text] = len(self._texts)
+            self._new_texts.append(text)
+        return number
 
     def _states(self, index: int, now: int) -> Iterable[tuple[int, int, int, int, int]]:
         """Yield (span, settled states before, time, state, detail) for what is new in a task's states."""
@@ -146,11 +150,15 @@ class DeltaWriter:
         if not log:
             return
         thinner = self._thinners.setdefault(index, Thinner(_LEAST_STATE))
-        sent = self._settled_sent.get(index, 0)
+        sent, open_sent = self._states_sent.get(index, (0, None))
         open_changes = thinner.read(log, span.end if span.end is not None else now)
-        for position, (time, state, detail) in enumerate(thinner.changes[sent:] + open_changes, sent):
+        if sent == len(thinner.changes) and open_changes == open_sent:
+            return
+        # The reader forgets what stands after the first change it gets: one is sent even where one only went away.
+        known = sent if sent < len(thinner.changes) or open_changes else sent - 1
+        for position, (time, state, detail) in enumerate(thinner.changes[known:] + open_changes, known):
             yield index, position, time, STATES.index(state), self._text(plain(detail or ""))
-        self._settled_sent[index] = len(thinner.changes)
+        self._states_sent[index] = (len(thinner.changes), open_changes)
 
     def _pack(
         self,
@@ -180,10 +188,8 @@ class DeltaWriter:
             head["facts"] = facts
         if layout.hidden_spans:
             head["hidden"] = layout.hidden_spans
-        texts = list(self._texts)[self._texts_sent :] if len(self._texts) > self._texts_sent else []
-        self._texts_sent = len(self._texts)
-        if texts:
-            head["texts"] = texts
+        if self._new_texts:
+            head["texts"], self._new_texts = self._new_texts, []
         json_bytes = json.dumps(head, separators=(",", ":")).encode()
         json_bytes += b" " * (-len(json_bytes) % 8)
 

@@ -58,7 +58,7 @@ class TimelineWidget(anywidget.AnyWidget):
         self._sequence = 0
         self._words = {"headline": "", "progress": ""}
         self._words_at = self._sent_at = self._all_at = 0.0
-        self._words_pause = 0.5
+        self._started_at = time.monotonic()
         super().__init__(key=uuid.uuid4().hex)
         self.on_msg(self._on_message)
 
@@ -135,10 +135,10 @@ class TimelineWidget(anywidget.AnyWidget):
                 now = self._now(self._trace)
                 writer = DeltaWriter(self._layout, keeps_content=self._trace.keeps_content)
                 rows = self._layout.changed_rows
-                state["snapshot"] = writer.write_all(
-                    {**self._header(self._trace, now, everything=True), "seq": -1}, now=now
-                )
+                state["snapshot"] = writer.write_all(self._header(self._trace, now, everything=True), now=now)
                 self._layout.changed_rows = rows
+                # That page numbers texts as this writer did, not as the one of the deltas: they begin anew.
+                self._must_send_all = True
         return state
 
     def _keep_flushing(self) -> None:

@@ -183,7 +183,7 @@ class Buckets {
       const isDense = style.startsWith("dense ");
       g.beginPath();
       for (let i = 0; i < list.length; i += 6) {
-        if (list[i + 4] || list[i + 5]) g.roundRect(list[i], list[i + 1], list[i + 2], list[i + 3], [list[i + 4], list[i + 5], list[i + 5], list[i + 4]]);
+        if (list[i + 4] > 0 || list[i + 5] > 0) g.roundRect(list[i], list[i + 1], list[i + 2], list[i + 3], [list[i + 4], list[i + 5], list[i + 5], list[i + 4]]);
         else g.rect(list[i], list[i + 1], list[i + 2], list[i + 3]);
       }
       if (isEdge) {
@@ -347,21 +347,21 @@ function paintBar(scene, bar, under, over, edges) {
   const { store, width } = scene;
   const { id, a, b, y, h, x, left, right, layer } = bar;
   const w = Math.max(1, b - a - 0.5);
-  const radius = Math.min(RADIUS, w / 2, h / 2);
+  const radius = w < 8 ? 0 : Math.min(RADIUS, h / 2);
   const kind = store.kind[id];
   const style = styleOf(store, id);
   const first = store.first[id];
   if (isTask(kind) && store.states.has(id) && w > 3) {
     paintStates(scene, bar, under, radius);
     if (store.outcome[id] > 1) over.add(style, Math.max(a, b - 6.5), y, Math.min(6, w), h, 0, radius);
-  } else if (isCall(kind) && style === "chat" && w > 5) {
+  } else if (isCall(kind) && style === "chat" && w > 6) {
     const split = first === first ? Math.min(Math.max(x(first), a), b) : store.isOpen(id) ? b : a;
     if (split > a) under.add("chat-wait", a, y, split - a, h, radius, split < b - 1 ? 0 : radius);
     if (split < b - 0.5) under.add("chat", split, y, b - split - 0.5, h, split > a + 1 ? 0 : radius, radius);
   } else under.add(style, a, y, w, h, radius, radius);
   if (isCall(kind) && w > 12) paintAttempts(scene, bar, over);
   if (first === first && right - left > 12) over.add("token", Math.round(x(first)) - 1, y, 2, h);
-  if (h > 6 && w > 5) edges.add(`edge ${isTask(kind) && style === "span" ? (h <= RIBBON ? "waiting" : "running") : style}`, a + 0.5, y + 0.5, w - 1, h - 1, radius, radius);
+  if (h > 6 && w >= 7) edges.add(`edge ${isTask(kind) && style === "span" ? (h <= RIBBON ? "waiting" : "running") : style}`, a + 0.5, y + 0.5, w - 1, h - 1, radius, radius);
   // In a folded lane the agent's name stands over what it does.
   if (h < 12 || layer) return;
   const took = store.isOpen(id) ? "" : duration(store.end[id] - store.start[id]);
@@ -384,13 +384,13 @@ function labelsOf({ store, gutter, width }, bar, first) {
     name = name.replace(/^(chat|embeddings) /, "");
     const attempts = store.attempts.get(id) ?? [];
     for (const attempt of attempts) {
-      const status = store.attributes(attempt)["http.response.status_code"];
+      const status = store.value(attempt, "http.response.status_code");
       const [left, right] = [Math.max(x(store.start[attempt]), from), Math.min(x(store.endOf(attempt)), to)];
       if (status >= 400 && attempt !== attempts.at(-1)) labels.push({ text: String(status), took: "", x: left + 4, room: right - left - 6, isStrong: true });
       else if (status >= 400) name = `${status} ${name}`;
     }
     if (attempts.length > 1) from = Math.max(from, x(store.start[attempts.at(-1)]));
-    const wait = store.attributes(attempts.at(-1) ?? id)["asyncmagic.connection_wait"] * 1e6;
+    const wait = store.value(attempts.at(-1) ?? id, "asyncmagic.connection_wait") * 1e6;
     if (wait > 1000) from = Math.max(from, x(store.start[attempts.at(-1)] + wait));
     const split = x(first);
     if (split > from && split < to && split - from < name.length * 6 + 12 && to - split > split - from) from = split + 1;
@@ -431,10 +431,9 @@ function paintAttempts(scene, bar, over) {
   attempts.forEach((attempt, i) => {
     const left = clamp(x(store.start[attempt]));
     const right = clamp(x(store.endOf(attempt)));
-    const facts = store.attributes(attempt);
-    const wait = facts["asyncmagic.connection_wait"] * 1e6;
+    const wait = store.value(attempt, "asyncmagic.connection_wait") * 1e6;
     if (wait > 1000) over.add("connect", left, y + 1, clamp(x(store.start[attempt] + wait)) - left, h - 2);
-    if (store.outcome[attempt] === 2 || facts["http.response.status_code"] >= 400) {
+    if (store.outcome[attempt] === 2 || store.value(attempt, "http.response.status_code") >= 400) {
       over.add("failed", left, y + 1, Math.max(1.5, right - left), h - 2);
     }
     const next = attempts[i + 1];

@@ -115,6 +115,7 @@ export class Timeline {
     this.root = element("div", { className: "asyncmagic", "data-lm-suppress-shortcuts": "true" },
       element("div", { className: "am-head" }, element("div", { className: "am-headline" }, this.headline, this.progress), this.cancelButton), this.tools,
       this.box, this.legend, this.note, this.details, this.tableBox, this.said);
+    this.root.timeline = this;
     this.host.replaceChildren(this.root);
     this.main = this.canvas.getContext("2d", { alpha: false });
     this.small = this.strip.getContext("2d", { alpha: false });

@@ -30,6 +30,7 @@ export class TraceStore {
     this.texts = [];
     this.rows = [];
     this.facts = new Map();
+    this.places = new Map();
     this.states = new Map();
     this.attempts = new Map();
     this.bands = [];
@@ -161,6 +162,15 @@ export class TraceStore {
     return Object.fromEntries(keys.map((key, i) => [key, fact[i + 1]]));
   }
 
+  /** One attribute of a span, without making an object of all of them. */
+  value(id, key) {
+    const fact = this.facts.get(id);
+    if (!fact) return undefined;
+    let places = this.places.get(fact[0]);
+    if (!places) this.places.set(fact[0], (places = new Map(this.texts[fact[0]].split("\n").map((name, i) => [name, i + 1]))));
+    return fact[places.get(key)];
+  }
+
   /** The states of a task: [start, end, state, detail], …. */
   statesOf(id) {
     const states = this.states.get(id);
@@ -275,25 +285,21 @@ function isSorted(ids, start) {
 
 /** How many calls (agents where there is no call) were in flight over time. @return {{time: number[], count: number[], most: number}} */
 export function inFlight(store) {
-  const ids = store.calls.length ? store.calls : store.rows.filter((row) => row.index && !row.depth).map((row) => row.owner);
-  const changes = [];
-  for (const id of ids) {
-    const begun = store.begun(id);
-    if (begun !== begun) continue;
-    changes.push([begun, 1], [store.endOf(id), -1]);
-  }
-  changes.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  const ids = (store.calls.length ? store.calls : store.rows.filter((row) => row.index && !row.depth).map((row) => row.owner))
+    .filter((id) => store.begun(id) === store.begun(id));
+  // Sorted apart, starts and ends need no pairs: typed arrays sort fast.
+  const starts = Float64Array.from(ids, (id) => store.begun(id)).sort();
+  const ends = Float64Array.from(ids, (id) => store.endOf(id)).sort();
   const time = [0];
   const count = [0];
-  let current = 0;
   let most = 0;
-  for (const [when, change] of changes) {
-    current += change;
-    most = Math.max(most, current);
-    if (time[time.length - 1] === when) count[count.length - 1] = current;
+  for (let i = 0, j = 0; j < ends.length;) {
+    const when = i < starts.length && starts[i] < ends[j] ? starts[i++] : ends[j++];
+    most = Math.max(most, i - j);
+    if (time[time.length - 1] === when) count[count.length - 1] = i - j;
     else {
       time.push(when);
-      count.push(current);
+      count.push(i - j);
     }
   }
   return { time, count, most, ofCalls: store.calls.length > 0 };
