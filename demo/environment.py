@@ -52,9 +52,9 @@ class Environment:
         return self.directory / "asyncmagic-stamp"
 
     def _fingerprint(self) -> str:
-        """Changes with the interpreter and with everything that the requirements are read from."""
+        """Changes with the place, the interpreter, and everything that the requirements are read from."""
         files = [ROOT / "pyproject.toml", *(ROOT / name for name in self.requirements if name.endswith(".txt"))]
-        parts = [self.base, *self.requirements, *(file.read_text("utf-8") for file in files)]
+        parts = [str(self.directory), self.base, *self.requirements, *(file.read_text("utf-8") for file in files)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

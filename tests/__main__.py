@@ -49,8 +49,8 @@ class Suite:
 
 # fmt: off
 SUITES = (
-    Suite("main", "the newest of everything", THIS,
-          ("-e", ".[test]"), "tests", PARALLEL),
+    Suite("main", "the newest of everything, CrewAI aside (it needs openai 2)", THIS,
+          ("-e", ".[test,frameworks]"), "tests", PARALLEL),
     Suite("oldest", "the oldest IPython, ipykernel and widgets that we support", "3.11",
           ("-e", ".[openai]", "-r", "tests/kernel/oldest.txt"), "tests/kernel", (*PARALLEL, *LENIENT)),
     Suite("frameworks", "openai 2, with which all the frameworks can be installed at once", "3.11",
