@@ -125,7 +125,8 @@ class TaskLog:
         if maker is task:
             # It was there before us, or belongs to nobody: it has only yielded.
             return None
-        here = _read_span()
+        # A context made for the task says where it belongs, if that is another place than where it is made.
+        here = _read_span() if inherited is None else inherited
         record = self.live.get(id(maker))
         above: TaskRecord | Span
         if record is not None and record.inherited is here:
@@ -211,12 +212,12 @@ class TaskLog:
     ) -> Iterator[Callable[[asyncio.Task[Any]], None]]:
         """Watch a task that may take its first step while it is being made; call what this yields with the task."""
         maker = asyncio.current_task(self.loop())
-        here = _read_span()
+        inherited = _read_span() if context is None else context.get(_current_span)
+        here = _read_span() if inherited is None else inherited
         record = self.live.get(id(maker))
         above = record if record is not None and record.inherited is here else self._birth_above(maker, here)
         birth: _Birth | None = None
         if above is not None and not self._passes_over(coroutine):
-            inherited = here if context is None else context.get(_current_span)
             birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site())
         self._births.append(birth)
 
