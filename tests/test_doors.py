@@ -41,8 +41,10 @@ def test_a_name_has_a_docstring_that_says_what_it_does(room, name, reference):
 @every_name
 def test_a_name_has_its_test(room, name, reference):
     stem = reference.split(":")[0].split(".")[-1]
-    test = f"tests/lint/cases/{stem}.py" if room == "lint" else f"tests/{room}/test_{stem}.py"
-    assert (ROOT / test).is_file()
+    tests = [f"tests/{room}/test_{stem}.py", f"tests/frameworks/test_{stem}.py"]
+    if room == "lint":
+        tests = [f"tests/lint/cases/{stem}.py"]
+    assert any((ROOT / test).is_file() for test in tests), f"write {tests[0]}"
 
 
 @every_name
