@@ -37,7 +37,7 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 DOORS = (RULES, INSTRUMENTORS, EXPORTERS)
 ACQUAINTED = {
     ("exporters.html", "exporters.svg"),  # the page that a browser without scripts shows is that picture
-    ("exporters.report", "exporters.text"),  # the report ends with the timeline as text
+    ("exporters.report", "exporters.text"),  # the report speaks in the same words
 }
 
 #: The libraries that a room stands on. An instrumentor or exporter imports its own when it is used, not before.
