@@ -231,7 +231,8 @@ class Trace:
         """The end of the run, or of the latest thing known while it runs; nanoseconds of the trace's clock."""
         if self.root.end is not None:
             return self.root.end
-        return max(span.end if span.end is not None else span.start for span in self._spans.values())
+        # A copy: other threads add spans meanwhile.
+        return max(span.end if span.end is not None else span.start for span in list(self._spans.values()))
 
     def __getitem__(self, span_id: int) -> Span:
         return self._spans[span_id]

@@ -182,7 +182,7 @@ class Tracer:
         if error is not None:
             span.status = "ERROR"
             span.attributes[ERROR_TYPE] = error if isinstance(error, str) else type_name(error)
-            span.message = redact(message if message is not None else "" if isinstance(error, str) else str(error))
+            span.message = redact(message if message is not None else "" if isinstance(error, str) else _text(error))
         self._notify("on_end", span)
 
     def reopen_span(self, span: Span) -> None:
@@ -260,7 +260,8 @@ class Tracer:
         self.end_span(span)
 
     def _notify(self, hook: str, span: Span) -> None:
-        if span.trace is None:
+        if span.trace is None or span.trace.get(span.span_id) is not span:
+            # Kept nowhere, or dropped.
             return
         for processor in self._processors.get(span.trace.trace_id, ()):
             try:
@@ -280,3 +281,10 @@ def type_name(error: BaseException) -> str:
     return (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return ""
