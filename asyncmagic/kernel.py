@@ -78,7 +78,7 @@ _COMM_MESSAGES = ("comm_open", "comm_msg", "comm_close")
 @contextmanager
 def comm_messages(shell: Any) -> Iterator[None]:
     """Deliver widget messages while an async cell runs. ipykernel 7.4 does so itself; older ones keep them waiting."""
-    kernel = getattr(shell, "kernel", None)
+    kernel: Any = getattr(shell, "kernel", None)
     undo: Callable[[], None] | None = None
     try:
         if hasattr(kernel, "_main_asyncio_lock") and "concurrent" not in kernel.dispatch_shell.__code__.co_varnames:

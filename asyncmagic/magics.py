@@ -65,6 +65,8 @@ class _Parser(argparse.ArgumentParser):
             words = shlex.split(line)
         except ValueError as error:
             self.error(f"cannot read {line!r}: {error}")
+        if not {"-h", "--help"}.isdisjoint(words):
+            raise UsageError(self.format_help())
         return self.parse_args(words)
 
 
@@ -321,9 +323,6 @@ class AsyncMagics(Magics):
     @cell_magic
     def agents(self, line: str, cell: str) -> None:
         # Only cells that the rewriting has left alone come here.
-        if line.strip() in ("-h", "--help", "help"):
-            print(self.agents.__doc__)
-            return
         _parser("agents").read(line)
         if not self.shell.autoawait:
             raise UsageError("%%agents needs autoawait: run %autoawait on")

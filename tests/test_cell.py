@@ -263,6 +263,7 @@ def test_a_coroutine_of_an_earlier_cell_that_has_run_says_so(run: Callable[[str]
 
 BAD = [
     ("%%agents --bogus\n1", "unrecognized arguments: --bogus. Options are --limit,"),
+    ("%%agents --help\n1", "at most N agents in flight; the others queue, in order"),
     ("%%agents --limt 3\n1", "Did you mean --limit?"),
     ("%%agents --limit 0\n1", "'0' is not a whole number of 1 or more"),
     ("%%agents --limit\n1", "argument --limit: expected one argument"),
