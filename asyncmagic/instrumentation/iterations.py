@@ -55,7 +55,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     fallback: Callable[[], None] | None = None
     kind_of_loop = type(loop)
     nothing = object()
-    looked_up = LOOKED_UP
+    looked_up, threshold = LOOKED_UP, log.tracer.blocking_threshold
     call_soon_before, close_before = loop.call_soon, loop.close
     call_soon_threadsafe_before = loop.call_soon_threadsafe
     loop_time, resolution = loop.time, loop._clock_resolution
@@ -190,7 +190,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 record.since = end
                 if task.done() and record.outcome is None:
                     finish(record, task)
-            elif end - start > log.threshold:
+            elif end - start > threshold:
                 log.held.append((start, end, context.get(_current_span)))
             start = end
         mark[0] = 0.0

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from asyncio import AbstractEventLoop, events
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from asyncmagic.instrumentation.blocking import Samples, Watchdog
 from asyncmagic.instrumentation.hooks import watch_calls
 from asyncmagic.instrumentation.iterations import can_watch, watch_iterations
 from asyncmagic.instrumentation.tasklog import TaskLog
+from asyncmagic.instrumentation.taskspans import TaskSpans
 from asyncmagic.tracing.model import Span, Trace
 from asyncmagic.tracing.tracer import Tracer
 
@@ -48,8 +51,9 @@ class Watcher:
         self.users = 0
         self._logs: WeakKeyDictionary[AbstractEventLoop, TaskLog] = WeakKeyDictionary()
         #: Also those whose loop is gone: they may hold what nobody has collected yet.
-        self._open_logs: dict[TaskLog, Callable[[], None]] = {}
+        self._open_logs: dict[TaskLog, tuple[TaskSpans, Callable[[], None]]] = {}
         self._opening = threading.Lock()
+        self._watchdog = Watchdog(self._loops, self._catch_up) if tracer.clock is time.perf_counter_ns else None
 
     def start(self) -> None:
         self._set_running_loop = events._set_running_loop
@@ -59,13 +63,17 @@ class Watcher:
         self.tracer.add_source(self)
         if (loop := asyncio._get_running_loop()) is not None:
             self.log(loop)
+        if self._watchdog is not None:
+            self._watchdog.start()
 
     def stop(self) -> None:
         if events._set_running_loop == self._on_running_loop:
             events._set_running_loop = self._set_running_loop
         self.tracer.find_task_span = self.tracer.adopt_task = None
+        if self._watchdog is not None:
+            self._watchdog.stop()
         self.tracer.remove_source(self)
-        for unhook in self._open_logs.values():
+        for _, unhook in self._open_logs.values():
             unhook()
 
     def log(self, loop: AbstractEventLoop) -> TaskLog:
@@ -76,7 +84,7 @@ class Watcher:
             with self._opening:
                 self._logs[loop] = log
                 watch = watch_iterations if can_watch(loop) else watch_calls
-                self._open_logs[log] = watch(loop, log)
+                self._open_logs[log] = TaskSpans(log, Samples(self.tracer)), watch(loop, log)
         return log
 
     def current(self, inherited: Span | None) -> Span | None:
@@ -91,16 +99,29 @@ class Watcher:
 
     def collect(self, trace: Trace) -> None:
         """See `SpanSource`."""
-        for log in list(self._open_logs):
-            log.collect(trace)
-            if log.is_over:
+        for log, (spans, unhook) in list(self._open_logs.items()):
+            try:
+                spans.collect(trace)
+                is_over = log.is_over
+            except Exception:
+                logger.exception("a loop is not watched any more; your code is not affected")
+                unhook()
+                is_over = True
+            if is_over:
                 self._open_logs.pop(log, None)
+
+    def _loops(self) -> list[tuple[TaskLog, Samples]]:
+        return [(log, spans.samples) for log, (spans, _) in list(self._open_logs.items())]
+
+    def _catch_up(self) -> None:
+        for trace in list(self.tracer._traces.values())[:1]:
+            self.collect(trace)
 
     def _on_running_loop(self, loop: AbstractEventLoop | None) -> None:
         self._set_running_loop(loop)
         if loop is None or not self.users:
             return
         try:
-            self.log(loop)
+            self.log(loop).thread = threading.get_ident()
         except Exception:
             logger.exception("%r cannot be watched; your code is not affected", loop)

@@ -1,4 +1,4 @@
-"""What one event loop's tasks did: appended as it happens, made into spans when somebody looks."""
+"""What one event loop's tasks do, appended as it happens; `taskspans` makes it into spans when somebody looks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from weakref import ref
 
 from asyncmagic.instrumentation.places import is_housekeeping, is_users, line_at
 from asyncmagic.instrumentation.waits import Waits, given_name
-from asyncmagic.tracing.model import Attributes, Span, StateLog, Trace
+from asyncmagic.tracing.model import Attributes, Span, StateLog
 from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE
 from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
 
@@ -30,7 +30,10 @@ CHUNK = 8192
 INDEX = 1 << 32
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
-UNKNOWN, _LOOK = -1.0, -2.0
+UNKNOWN, LOOK = -1.0, -2.0
+
+#: Start, end and current span of a callback that held the loop and was no step of a watched task.
+Held = tuple[float, float, Span | None]
 
 _read_span = _current_span.get
 _current_task = asyncio.current_task
@@ -74,13 +77,11 @@ class _Birth:
 
 
 class TaskLog:
-    """The tasks of one loop that belong to a trace.
-
-    Everything but `collect` runs on the loop's thread. Times are seconds of `now`, which is the tracer's clock.
-    """
+    """The tasks of one loop that belong to a trace; written on the loop's thread, in seconds of the tracer's clock."""
 
     def __init__(self, tracer: Tracer, loop: AbstractEventLoop) -> None:
         self.tracer = tracer
+        self.thread = threading.get_ident()
         self.now = seconds(tracer)
         self.waits = Waits()
         self.live: dict[int, TaskRecord] = {}
@@ -88,9 +89,8 @@ class TaskLog:
         self.steps: list[float] = []
         #: When the step that runs now began; 0 between steps.
         self.mark = [0.0]
-        #: Callbacks that held the loop longer than `threshold` and were no step of a watched task.
-        self.held: list[tuple[float, float, Span | None]] = []
-        self.threshold = 0.1
+        #: Callbacks that held the loop for long and were no step of a watched task.
+        self.held: list[Held] = []
         #: Callbacks that other threads have sent, and when.
         self.posted: list[tuple[Any, float]] = []
         #: File descriptors that were seen to be ready while the loop was held, and when.
@@ -98,9 +98,10 @@ class TaskLog:
         self.loop = ref(loop)
         self._packed = array("d")
         self._rows: list[TaskRecord | None] = []
-        self._shown = 0
+        self._handed = 0
         self._ended: list[TaskRecord] = []
-        self._adopted: set[int] = set()
+        #: Tasks whose spans others made and will end.
+        self.adopted: set[int] = set()
         self._sites: dict[tuple[int, int], int] = {}
         self._places: list[tuple[CodeType, int]] = []
         self._codes: list[CodeType] = []
@@ -112,7 +113,6 @@ class TaskLog:
         self._on_gone = self._gone
         self._making = threading.RLock()
         self._packing = threading.Lock()
-        self._collecting = threading.RLock()
         self._is_looking = False
 
     # -- on the loop's thread, for every task
@@ -161,7 +161,7 @@ class TaskLog:
         if record is None:
             return
         record.span = span
-        self._adopted.add(record.index)
+        self.adopted.add(record.index)
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
@@ -326,12 +326,12 @@ class TaskLog:
                     record.name = name
                 if task is not asyncio.current_task(self.loop()):
                     wait = self.waits.number(task)
-                    self.steps.extend((record.index + wait * INDEX, _LOOK, 0.0, record.since))
+                    self.steps.extend((record.index + wait * INDEX, LOOK, 0.0, record.since))
                     record.looked = record.since
                 if self.now() > deadline and self.now() != now:
                     return
 
-    def _ask_for_a_look(self) -> None:
+    def ask_for_a_look(self) -> None:
         loop = self.loop()
         if loop is None or loop.is_closed():
             return
@@ -345,39 +345,47 @@ class TaskLog:
                 # It was closed meanwhile.
                 self._is_looking = False
 
-    # -- making spans, on any thread
+    # -- for readers, on any thread
+
+    def drain(self) -> tuple[list[TaskRecord], array[float], list[TaskRecord], list[Held]]:
+        """Hand over what was appended since the last time: new tasks, steps, who ended, what else held the loop.
+
+        Of every task that ended, all steps have been handed over.
+        """
+        ended, held, rows = len(self._ended), len(self.held), len(self._rows)
+        with self._packing:
+            self._pack()
+            steps, self._packed = self._packed, array("d")
+        added = [record for record in self._rows[self._handed : rows] if record is not None]
+        handed = added, steps, self._ended[:ended], self.held[:held]
+        self._handed = rows
+        del self._ended[:ended], self.held[:held]
+        return handed
+
+    def take_dropped(self) -> int:
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
+    def record(self, index: int) -> TaskRecord | None:
+        """Return the task of that index, as long as it has not been forgotten."""
+        return self._rows[index]
+
+    def forget(self, record: TaskRecord) -> None:
+        """Let go of a task that has ended and been written out."""
+        self._rows[record.index] = None
+
+    @property
+    def backlog(self) -> int:
+        """How many numbers wait to be handed over."""
+        return len(self._packed) + len(self.steps)
 
     @property
     def is_over(self) -> bool:
-        """Whether the loop is gone, and all that it did is in spans."""
-        return self.loop() is None and not self.steps and not self._ended
-
-    def collect(self, trace: Trace) -> None:
-        """Bring the spans up to date with what has been appended."""
-        self._ask_for_a_look()
-        with self._collecting:
-            ended = len(self._ended)
-            rows = len(self._rows)
-            with self._packing:
-                self._pack()
-                steps, self._packed = self._packed, array("d")
-            for record in self._rows[self._shown : rows]:
-                if record is not None:
-                    self.span(record)
-            self._shown = rows
-            changed = self._write_states(steps)
-            self._end(self._ended[:ended], changed)
-            del self._ended[:ended]
-            for record in changed.values():
-                assert record.span is not None
-                if record.index not in self._adopted and record.name != record.span.name:
-                    record.span.name = record.name
-                self.tracer.update(record.span)
-            if self._dropped:
-                trace.dropped_spans, self._dropped = trace.dropped_spans + self._dropped, 0
+        """Whether the loop is gone, and all that it did has been handed over."""
+        return self.loop() is None and not self.backlog and not self._ended
 
     def _pack(self) -> None:
-        count = len(self.steps) // 4 * 4
+        count = len(self.steps)
         self._packed.extend(self.steps[:count])
         del self.steps[:count]
 
@@ -401,67 +409,6 @@ class TaskLog:
         if parent.trace is not None and parent.trace.is_running:
             self.tracer.keep(span, parent.trace)
         return span
-
-    def _write_states(self, steps: array[float]) -> dict[int, TaskRecord]:
-        changed: dict[int, TaskRecord] = {}
-        for position in range(0, len(steps), 4):
-            wait, index = divmod(int(steps[position]), INDEX)
-            record = self._rows[index]
-            if record is None or record.span is None:
-                continue
-            changed[index] = record
-            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
-            if record.span.states is None:
-                record.span.states = StateLog()
-            log = record.span.states
-            words = self.waits.words(wait) if wait else None
-            if ready == _LOOK:
-                # Not a step: somebody looked at what it waits for since then.
-                if log and log.last()[:2] == (round(end * 1e9), "waiting"):
-                    log.amend("waiting", words)
-                continue
-            _write_step(log, round(ready * 1e9), round(start * 1e9), round(end * 1e9), words)
-        return changed
-
-    def _end(self, ended: list[TaskRecord], changed: dict[int, TaskRecord]) -> None:
-        for record in ended:
-            changed.pop(record.index, None)
-            self._rows[record.index] = None
-            span = record.span
-            if span is None or record.index in self._adopted:
-                self._adopted.discard(record.index)
-                if span is not None:
-                    self.tracer.update(span)
-                continue
-            span.name = record.name
-            if record.outcome == "TaskDestroyed":
-                self.tracer.end_span(
-                    span,
-                    error=record.outcome,
-                    end=round(record.since * 1e9),
-                    message="garbage collected while it waited: keep a reference to the task",
-                )
-            else:
-                self.tracer.end_span(span, error=record.outcome or None, end=round(record.since * 1e9))
-
-
-def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | None) -> None:
-    last, state, _ = log.last() if log else (0, "ready", None)
-    if state == "queued":
-        return
-    if state == "waiting":
-        if 0 <= ready <= last:
-            # It did not wait: it had asked to go on before its step was over.
-            log.amend("ready")
-        else:
-            if words is not None:
-                log.amend("waiting", words)
-            if ready >= 0:
-                log.append(ready, "ready")
-    if start >= last and state != "running":
-        log.append(start, "running")
-    if end >= last:
-        log.append(end, "waiting")
 
 
 def _name(coroutine: Any) -> str:

@@ -58,27 +58,31 @@ class Waits:
 
     def number(self, task: asyncio.Task[Any]) -> int:
         """Return the number of what the suspended `task` waits for; 1 and up. Call it on the loop's thread."""
-        chain: list[tuple[CodeType, int]] = []
         key: list[int | str] = []
+        add = key.append
         coroutine: Any = task.get_coro()
         try:
             while coroutine is not None:
-                code, frame = coroutine.cr_code, coroutine.cr_frame
-                instruction = frame.f_lasti
-                key.append(id(code))
-                key.append(instruction)
-                chain.append((code, instruction))
+                add(id(coroutine.cr_code))
+                add(coroutine.cr_frame.f_lasti)
                 coroutine = coroutine.cr_await
         except AttributeError:
             # A future's iterator, a generator, a foreign awaitable: the end of what can be followed.
             pass
-        leaf = _leaf(task)
-        key.append(leaf)
+        if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
+            add(_leaf(future))
         known = tuple(key)
-        number = self._numbers.get(known)
-        if number is None:
-            self._chains.append((chain, leaf))
-            number = self._numbers[known] = len(self._chains)
+        return self._numbers.get(known) or self._new(known, task)
+
+    def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
+        chain: list[tuple[CodeType, int]] = []
+        coroutine: Any = task.get_coro()
+        while getattr(coroutine, "cr_frame", None) is not None:
+            chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))
+            coroutine = coroutine.cr_await
+        leaf = key[-1] if key else ""
+        self._chains.append((chain, leaf if isinstance(leaf, str) else ""))
+        number = self._numbers[key] = len(self._chains)
         return number
 
     def words(self, number: int) -> str:
@@ -89,10 +93,7 @@ class Waits:
         return words
 
 
-def _leaf(task: asyncio.Task[Any]) -> str:
-    future = getattr(task, "_fut_waiter", None)
-    if future is None:
-        return ""
+def _leaf(future: Any) -> str:
     if isinstance(future, asyncio.Task):
         return f"task {_name(future)}"
     if isinstance(future, _Gathering):

@@ -75,6 +75,12 @@ class StateLog:
         self._codes[-1] = _CODES[state]
         self._details[-1] = sys.intern(detail) if detail is not None else None
 
+    def drop_last(self) -> None:
+        """Take the latest change back."""
+        self._details.pop()
+        self._codes.pop()
+        self._times.pop()
+
     def __len__(self) -> int:
         return len(self._times)
 

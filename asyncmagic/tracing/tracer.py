@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os.path
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,10 @@ class Tracer:
     def __init__(self, *, clock: Callable[[], int] = time.perf_counter_ns, max_spans: int = 1_000_000) -> None:
         self.clock = clock
         self.max_spans = max_spans
+        #: Seconds from which a step of the loop counts as blocking it.
+        self.blocking_threshold = 0.1
+        #: How the page calls a file of code; a session puts the names of its cells here.
+        self.name_file: Callable[[str], str] = os.path.basename
         #: Set by the loop's instrumentor: turns the inherited current span into that of the running task.
         self.find_task_span: Callable[[Span | None], Span | None] | None = None
         #: Set by the loop's instrumentor: writes the states of a task to a span that somebody else has made for it.

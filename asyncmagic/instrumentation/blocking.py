@@ -1,0 +1,189 @@
+"""Who blocks the loop: a thread that looks at the loop's stack while a step takes long, and only then."""
+
+from __future__ import annotations
+
+import gc
+import linecache
+import os
+import re
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from asyncmagic.instrumentation.places import is_users, line_at
+from asyncmagic.instrumentation.tasklog import TaskLog
+from asyncmagic.tracing.model import Attributes, Span, Trace
+from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_FILE, CODE_FUNCTION, CODE_LINE, FIRST_CHUNK
+from asyncmagic.tracing.tracer import Tracer
+
+#: Seconds between looks at the loop: while steps are short, and while one is long.
+_IDLE, _LONG = 0.010, 0.002
+#: Seconds after which a step is long: what becomes ready meanwhile has to wait for it.
+_HELD = 0.005
+#: Numbers a log may hold before they are made into spans though nobody asked.
+_BACKLOG = 1_000_000
+
+#: Code and instruction of each frame, innermost first.
+_Stack = tuple[tuple[CodeType, int], ...]
+
+
+class Samples:
+    """The stacks seen during long steps of one loop, and the spans made of them."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+        #: When the step began -> how often each stack was seen in it.
+        self.stacks: dict[float, Counter[_Stack]] = {}
+        #: Start and end of the long garbage collections.
+        self.collections: list[tuple[float, float]] = []
+        self._blocks: list[Span] = []
+
+    def add_block(self, start: float, end: float, parent: Span) -> None:
+        """Make the span of a step that blocked the loop, below the span of the task that did it."""
+        stacks = self.stacks.pop(start, None)
+        name, attributes = parent.name, Attributes()
+        if stacks:
+            code, instruction = _innermost(stacks)
+            line = line_at(code, instruction)
+            name = f"{self._tracer.name_file(code.co_filename)}:{line} {code.co_name}"
+            attributes = {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname}
+            attributes[BLOCKED_BY] = _culprit(stacks, code, instruction)
+        collecting = sum(max(min(end, stop) - max(start, begun), 0) for begun, stop in self.collections)
+        if collecting > (end - start) / 2:
+            name = attributes[BLOCKED_BY] = "garbage collection"
+        span = self._tracer.start_span(
+            name, kind="blocked", parent=parent, start=round(start * 1e9), attributes=attributes
+        )
+        self._tracer.end_span(span, end=round(end * 1e9))
+        self._blocks.append(span)
+
+    def settle(self, trace: Trace) -> None:
+        """Note on each chat call how long a blocked loop kept its first token, or its answer, from being seen."""
+        blocks = [(block.start, block.end) for block in self._blocks if block.trace is trace and block.end is not None]
+        if not blocks:
+            return
+        for span in list(trace._spans.values()):
+            if span.kind != "chat" or span.end is None:
+                continue
+            first = span.attributes.get(FIRST_CHUNK)
+            end = span.start + round(first * 1e9) if isinstance(first, int | float) else span.end
+            blocked = sum(max(min(end, stop) - max(span.start, start), 0) for start, stop in blocks) / 1e9
+            if blocked and span.attributes.get(BLOCKED_TIME) != blocked:
+                self._tracer.set_attributes(span, {BLOCKED_TIME: blocked})
+
+
+class Watchdog:
+    """Looks at loops from a thread of its own, and dates what became ready while one was held.
+
+    Where the platform's selector cannot be asked from outside (anything but epoll), a task counts as ready from when
+    the loop saw it; `can_date` says so.
+    """
+
+    def __init__(self, loops: Callable[[], list[tuple[TaskLog, Samples]]], catch_up: Callable[[], None]) -> None:
+        self._loops = loops
+        self._catch_up = catch_up
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="asyncmagic-watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        gc.callbacks.append(self._on_collection)
+
+    def stop(self) -> None:
+        gc.callbacks.remove(self._on_collection)
+        self._stopping.set()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        pause = _IDLE
+        while not self._stopping.wait(pause):
+            pause = _IDLE
+            for log, samples in self._loops():
+                began = log.mark[0]
+                held = log.now() - began if began else 0.0
+                if held > _HELD:
+                    pause = _LONG
+                    _date_ready(log, began)
+                    if held > log.tracer.blocking_threshold / 2:
+                        _sample(log, samples, began)
+                if log.backlog > _BACKLOG:
+                    self._catch_up()
+
+    def _on_collection(self, phase: str, info: dict[str, int]) -> None:
+        if info["generation"] < 2:
+            return
+        now = time.perf_counter()
+        if phase == "start":
+            self._collection_began = now
+        elif now - self._collection_began > _HELD:
+            for log, samples in self._loops():
+                if log.thread == threading.get_ident():
+                    samples.collections.append((self._collection_began, now))
+
+
+def can_date(loop: Any) -> bool:
+    """Whether it can be told from outside when a file descriptor of the loop became ready."""
+    return hasattr(getattr(getattr(loop, "_selector", None), "_selector", None), "poll") and sys.platform == "linux"
+
+
+def _date_ready(log: TaskLog, began: float) -> None:
+    loop: Any = log.loop()
+    if loop is None or not can_date(loop):
+        return
+    try:
+        # Level-triggered, so that asking takes nothing away from the loop.
+        for descriptor, _ in loop._selector._selector.poll(0):
+            if log.mark[0] == began:
+                log.seen.setdefault(descriptor, log.now())
+    except (OSError, ValueError):
+        # It has been closed.
+        pass
+
+
+def _sample(log: TaskLog, samples: Samples, began: float) -> None:
+    frame = sys._current_frames().get(log.thread)
+    if log.mark[0] != began:
+        return
+    stack: list[tuple[CodeType, int]] = []
+    while frame is not None and len(stack) < 60:
+        stack.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    samples.stacks.setdefault(began, Counter())[tuple(stack)] += 1
+
+
+def _innermost(stacks: Counter[_Stack]) -> tuple[CodeType, int]:
+    """Return the user's innermost place, in the majority of the samples."""
+    places: Counter[tuple[CodeType, int]] = Counter()
+    for stack, count in stacks.items():
+        users = next((place for place in stack if is_users(place[0].co_filename)), stack[0])
+        places[users] += count
+    return places.most_common(1)[0][0]
+
+
+def _culprit(stacks: Counter[_Stack], code: CodeType, instruction: int) -> str:
+    """Return what the user's place called: the import or call that stands there, or the library's function."""
+    written = _written(code, instruction)
+    if written:
+        return written
+    stack = next(stack for stack, _ in stacks.most_common() if (code, instruction) in stack)
+    inner = stack[0][0]
+    return f"{inner.co_qualname} ({os.path.basename(inner.co_filename)})" if inner is not code else code.co_qualname  # noqa: PTH119
+
+
+def _written(code: CodeType, instruction: int) -> str:
+    """Return the call or import that an instruction stands for, as it is written, without its arguments."""
+    positions = list(code.co_positions())
+    first, last, column, stop = positions[instruction // 2]
+    if first is None or last is None or column is None or stop is None:
+        return ""
+    source = linecache.getline(code.co_filename, first).encode()
+    text = source[column : stop if first == last else None].decode(errors="replace").strip()
+    if text.startswith(("import ", "from ")):
+        return text
+    called = re.match(r"(?:await\s+)?([\w.]+)\(", text)
+    return called[1] if called else ""

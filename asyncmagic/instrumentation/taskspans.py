@@ -1,0 +1,146 @@
+"""A task log made into spans: states, ends, and the steps that blocked the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from array import array
+
+from asyncmagic.instrumentation.blocking import Samples
+from asyncmagic.instrumentation.tasklog import INDEX, LOOK, Held, TaskLog, TaskRecord
+from asyncmagic.tracing.model import StateLog, Trace
+from asyncmagic.tracing.semconv import STEPS_NOT_SHOWN
+
+#: From this many changes on, a task's log takes only steps that are long for it: it grows with the logarithm of time.
+_DETAILED = 2_000
+#: Seconds after which a step that still runs is shown as running.
+_LONG = 0.05
+
+
+class TaskSpans:
+    """Writes the spans of one log. `collect` may be called on any thread."""
+
+    def __init__(self, log: TaskLog, samples: Samples) -> None:
+        self.log = log
+        self.samples = samples
+        self._tracer = log.tracer
+        self._collecting = threading.RLock()
+
+    def collect(self, trace: Trace) -> None:
+        """Bring the spans up to date with what has been appended."""
+        self.log.ask_for_a_look()
+        with self._collecting:
+            added, steps, ended, held = self.log.drain()
+            for record in added:
+                self.log.span(record)
+            changed, blocks = self._write_states(steps)
+            self._show_running(changed)
+            for record in ended:
+                changed.pop(record.index, None)
+                self._end(record)
+            for record in changed.values():
+                self._update(record)
+            for start, end, span in (*blocks, *held):
+                self.samples.add_block(start, end, span or trace.root)
+            self.samples.settle(trace)
+            trace.dropped_spans += self.log.take_dropped()
+
+    def _write_states(self, steps: array[float]) -> tuple[dict[int, TaskRecord], list[Held]]:
+        changed: dict[int, TaskRecord] = {}
+        blocks: list[Held] = []
+        threshold = self._tracer.blocking_threshold
+        before = 0.0
+        for position in range(0, len(steps), 4):
+            wait, index = divmod(int(steps[position]), INDEX)
+            record = self.log.record(index)
+            if record is None or record.span is None:
+                continue
+            span = record.span
+            if span.states is None:
+                span.states = StateLog()
+            changed[index] = record
+            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
+            words = self.log.waits.words(wait) if wait else None
+            if ready == LOOK:
+                # Not a step: somebody looked at what it waits for since then.
+                if span.states and span.states.last()[:2] == (_ns(end), "waiting"):
+                    span.states.amend("waiting", words)
+                continue
+            # A step around other steps ran the loop itself: that blocks nobody.
+            if end - start >= threshold and before <= start:
+                blocks.append((start, end, span))
+            before = start
+            if not _write_step(span.states, _ns(ready), _ns(start), _ns(end), words):
+                unseen = span.attributes.get(STEPS_NOT_SHOWN, 0)
+                assert isinstance(unseen, int)
+                span.attributes[STEPS_NOT_SHOWN] = unseen + 1
+        return changed, blocks
+
+    def _show_running(self, changed: dict[int, TaskRecord]) -> None:
+        """Show the step that runs now, if it has been running for long: its end may be far away."""
+        start, loop = self.log.mark[0], self.log.loop()
+        if not start or loop is None or self.log.now() - start < _LONG:
+            return
+        record = self.log.live.get(id(asyncio.current_task(loop)))
+        if record is None or record.span is None or self.log.mark[0] != start:
+            return
+        states = record.span.states
+        if states is None or (states.last()[1] in ("waiting", "ready") and states.last()[0] <= _ns(start)):
+            if states is None:
+                states = record.span.states = StateLog()
+            states.append(_ns(start), "running")
+            changed[record.index] = record
+
+    def _update(self, record: TaskRecord) -> None:
+        assert record.span is not None
+        if record.index not in self.log.adopted:
+            record.span.name = record.name
+        self._tracer.update(record.span)
+
+    def _end(self, record: TaskRecord) -> None:
+        self.log.forget(record)
+        span = record.span
+        if span is None:
+            return
+        if record.index in self.log.adopted:
+            self.log.adopted.discard(record.index)
+            self._tracer.update(span)
+            return
+        span.name = record.name
+        message = None
+        if record.outcome == "TaskDestroyed":
+            message = "garbage collected while it waited: keep a reference to the task"
+        self._tracer.end_span(span, error=record.outcome or None, end=_ns(record.since), message=message)
+
+
+def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | None) -> bool:
+    """Write a step to the log of its task; `False` if it is too short to be told from the rest."""
+    last, state, _ = log.last() if log else (0, "ready", None)
+    if state == "queued":
+        return True
+    if state == "running" and last == start:
+        # It was shown while it ran, when nobody knew since when it had been ready.
+        log.drop_last()
+        last, state, _ = log.last() if log else (0, "ready", None)
+    if len(log) > _DETAILED:
+        first = next(iter(log))[0]
+        if max(end - start, start - max(ready, last), ready - last) < (end - first) // 1_000:
+            return False
+    if state == "waiting":
+        if 0 <= ready <= last:
+            # It did not wait: it had asked to go on before its step was over.
+            log.amend("ready")
+        else:
+            if words is not None:
+                log.amend("waiting", words)
+            if ready >= 0:
+                log.append(ready, "ready")
+    if start >= last and state != "running":
+        log.append(start, "running")
+    if end >= last:
+        log.append(end, "waiting")
+    return True
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
