@@ -15,6 +15,7 @@ INSTRUMENTORS = Registry(
         "http": "asyncmagic.instrumentation.http:instrument",
         "aiohttp": "asyncmagic.instrumentation.aiohttp:instrument",
         "openai_agents": "asyncmagic.instrumentation.openai_agents:instrument",
+        "langgraph": "asyncmagic.instrumentation.langgraph:instrument",
     },
     "asyncmagic.instrumentation",
 )
