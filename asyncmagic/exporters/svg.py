@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from itertools import zip_longest
 from weakref import WeakKeyDictionary
 
 from asyncmagic.assets import palette
@@ -58,6 +59,7 @@ _LEGEND = {
     "agent": "agent",
     "thread": "thread",
     "http": "HTTP",
+    "connect": "waits for a connection",
     "backoff": "back-off",
     "failed": "failed",
     "cancelled": "cancelled",
@@ -108,8 +110,8 @@ class Picture:
         self.blocks = layout.blocks()
 
     def svg(self) -> str:
-        y: float = _HEAD + _STRIP + _AXIS
-        top = y
+        top = _HEAD + _STRIP + _AXIS
+        y: float = top + (15 if self.layout.bands else 0)
         bodies: list[str] = []
         for number, block in enumerate(self.blocks):
             if y > _MOST_HEIGHT:
@@ -275,7 +277,7 @@ class Picture:
         """Draw failed attempts and back-offs into a call's bar and return the room that is left at its end."""
         attempts = [self.layout.spans[attempt] for attempt in self.attempts.get(index, ())]
         room = right - left
-        for attempt, follower in zip(attempts, [*attempts[1:], None], strict=True):
+        for attempt, follower in zip_longest(attempts, attempts[1:]):
             a = max(self.x(attempt.start), left)
             b = min(self.x(attempt.end if attempt.end is not None else self.layout.end), right)
             status = attempt.attributes.get(semconv.HTTP_STATUS)
@@ -376,7 +378,9 @@ class Picture:
             width = 36 + len(word) * 6.1
             if x + width > WIDTH:
                 x, y = 8.0, y + 18
-            edge = f"{style.replace('chat-wait', 'chat').replace('backoff', 'failed')}-edge"
+            edge = (
+                f"{style.replace('chat-wait', 'chat').replace('backoff', 'failed').replace('connect', 'queued')}-edge"
+            )
             self.used.add(edge)
             swatch = _rounded(x + 0.5, y + 3.5, 16, 10)
             parts.append(

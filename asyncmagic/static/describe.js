@@ -19,6 +19,7 @@ export function facts(store, id) {
   const end = store.endOf(id);
   add("state", stateOf(store, id));
   add("time", `${duration(end - store.start[id])} (${duration(store.start[id])} – ${store.isOpen(id) ? "now" : duration(end)})`);
+  add("states", stateTimes(store, id));
   add("first token", store.first[id] === store.first[id] ? firstToken(store, id, a) : "");
   add("model", a["gen_ai.response.model"] ?? a["gen_ai.request.model"]);
   add("tokens", tokens(a));
@@ -38,6 +39,12 @@ export function facts(store, id) {
   if (a["code.line.number"]) add("started at", `${a["code.file.path"] ? `${String(a["code.file.path"]).split(/[\\/]/).pop()}:` : "line "}${a["code.line.number"]}`);
   add("error", store.outcome[id] > 1 ? [a["error.type"], a.message].filter(Boolean).join(": ") : "");
   return pairs;
+}
+
+function stateTimes(store, id) {
+  const sums = new Map();
+  for (const [start, end, state] of store.statesOf(id)) sums.set(state, (sums.get(state) ?? 0) + end - start);
+  return [...sums].map(([state, time]) => `${state} ${duration(time)}`).join(", ");
 }
 
 function firstToken(store, id, a) {

@@ -43,10 +43,10 @@ export function tickLabel(us, step) {
   return `${us.toFixed(step < 1 ? 2 : 0)} µs`;
 }
 
-/** Where the blocks and their lines stand, in pixels from the top. @return {{blocks: object[], lines: object[], height: number}} */
-export function geometry(blocks) {
+/** Where the blocks and their lines stand, in pixels from the top, below `room` for what is written there. @return {{blocks: object[], lines: object[], height: number}} */
+export function geometry(blocks, room = 0) {
   const lines = [];
-  let y = 0;
+  let y = room;
   const placed = blocks.map((block) => {
     const top = y;
     y += PAD;
@@ -599,6 +599,7 @@ function paintGutter(g, { store, geometry: { blocks }, theme, top, height, gutte
     if (block.isFolded) note = `×${block.rows.length}`;
     else if (outcome === "open") note = stateNow(store, owner);
     else note = duration(store.end[owner] - store.start[owner]);
+    if (gutter < GUTTER) note = "";
     const noteWidth = widthOf(g, note);
     g.fillStyle = outcome === "failed" ? theme.edge("failed") : theme.colour("muted");
     g.fillText(note, gutter - 10 - noteWidth, middle);

@@ -7,7 +7,7 @@ import { TABLE_HEAD, asText, facts, kindWord, sentence, tableOf, title } from ".
 const STRIP = 36;
 const MOST_HEIGHT = 460;
 const LEGEND = [["running", "running"], ["waiting", "waiting"], ["ready", "ready, loop busy"], ["queued", "queued"], ["chat-wait", "to first token"],
-  ["chat", "model answers"], ["tool", "tool"], ["agent", "agent"], ["thread", "thread"], ["http", "HTTP"], ["backoff", "back-off"], ["failed", "failed"], ["cancelled", "cancelled"], ["blocked", "loop blocked"]];
+  ["chat", "model answers"], ["tool", "tool"], ["agent", "agent"], ["thread", "thread"], ["http", "HTTP"], ["connect", "waits for a connection"], ["backoff", "back-off"], ["failed", "failed"], ["cancelled", "cancelled"], ["blocked", "loop blocked"]];
 const HELP = "Arrow keys move between spans, Shift with left and right pans, plus and minus zoom, 0 fits, f follows, n and p step through what was found, " +
   "Enter shows details, c cancels the selected agent, m marks a measure, slash searches, Escape closes.";
 
@@ -62,6 +62,7 @@ export class Timeline {
     for (const observer of this.observers) observer.disconnect();
     this.store.listeners.delete(this.onStore);
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
     this.host.replaceChildren();
     this.isGone = true;
   }
@@ -75,7 +76,7 @@ export class Timeline {
     const square = (label, name, what) => button(label, what, { className: "am-square", "aria-label": name, title: name });
     this.headline = element("span");
     this.progress = element("span", { className: "am-progress" });
-    this.search = element("input", { type: "search", placeholder: "Search: name, model:…, >500ms", "aria-label": "Search spans: a name, model:, agent:, kind:, state:, status:, failed, >500ms",
+    this.search = element("input", { type: "search", placeholder: "Search, e.g. failed >500ms", title: "A name, model:…, agent:…, kind:…, state:…, status:429, failed, >500ms, -not", "aria-label": "Search spans: a name, model:, agent:, kind:, state:, status:, failed, >500ms",
       oninput: () => this.setQuery(this.search.value), onkeydown: (event) => {
         event.stopPropagation();
         if (event.key === "Enter") this.step(event.shiftKey ? -1 : 1);
@@ -104,9 +105,10 @@ export class Timeline {
     this.canvas = element("canvas", { "aria-hidden": "true" });
     this.strip = element("canvas", { "aria-hidden": "true" });
     this.bar = element("div", { className: "am-bar", hidden: true });
-    this.card = element("div", { className: "am-card", hidden: true, "aria-hidden": "true" });
+    // In the top layer, where no notebook's cell can cut it off.
+    this.card = element("div", { className: "am-card", hidden: true, "aria-hidden": "true", popover: "manual" });
     this.rowCancel = button("Cancel", () => this.#cancelRow(), { className: "am-row-cancel am-cancel", hidden: true });
-    this.box = element("div", { className: "am-box", tabIndex: 0, role: "application", "aria-roledescription": "timeline", "aria-label": `Timeline. ${HELP}` }, this.strip, this.canvas, this.bar, this.rowCancel, this.card);
+    this.box = element("div", { className: "am-box", tabIndex: 0, role: "application", "aria-roledescription": "timeline", "aria-label": `Timeline. ${HELP}` }, this.strip, this.canvas, this.bar, this.rowCancel);
     this.details = element("section", { className: "am-details", hidden: true, "aria-label": "Details of the selected span" });
     this.legend = element("ul", { className: "am-legend", "aria-label": "Legend: press to show or hide" });
     this.note = element("p", { className: "am-note", hidden: true });
@@ -114,7 +116,7 @@ export class Timeline {
     this.said = element("div", { className: "am-seen-by-ear", "aria-live": "polite" });
     this.root = element("div", { className: "asyncmagic", "data-lm-suppress-shortcuts": "true" },
       element("div", { className: "am-head" }, element("div", { className: "am-headline" }, this.headline, this.progress), this.cancelButton), this.tools,
-      this.box, this.legend, this.note, this.details, this.tableBox, this.said);
+      this.box, this.legend, this.note, this.details, this.tableBox, this.said, this.card);
     this.root.timeline = this;
     this.host.replaceChildren(this.root);
     this.main = this.canvas.getContext("2d", { alpha: false });
@@ -134,6 +136,7 @@ export class Timeline {
       this.canvas.setPointerCapture(event.pointerId);
       const { from, to, top } = this.view;
       this.drag = { x, y, from, to, top, moved: false, measures: event.shiftKey, pinch: pointers.size === 2 ? spread(pointers) : 0 };
+      if (event.shiftKey) this.#showCard(-1);
       if (event.shiftKey) this.measure = [this.timeAt(x), this.timeAt(x)];
       else this.measure = null;
     });
@@ -152,7 +155,7 @@ export class Timeline {
         this.invalidate();
       } else if (drag.moved) {
         this.box.classList.add("am-dragging");
-        this.card.hidden = true;
+        this.#showCard(-1);
         const shift = ((drag.x - x) / this.plot) * (drag.to - drag.from);
         if (Math.abs(x - drag.x) > 2) this.show(drag.from + shift, drag.to + shift);
         this.scroll(drag.top + drag.y - y);
@@ -166,6 +169,7 @@ export class Timeline {
       if (!drag || drag.moved || event.type === "pointercancel") return;
       const [x, y] = at(event);
       if (x < this.gutter) return this.#toggleFold(y);
+      this.#showCard(-1);
       this.select(this.hit(x, y), true);
     };
     this.#on(this.canvas, "pointerup", release);
@@ -308,7 +312,8 @@ export class Timeline {
         for (let i = firstVisible(store, ids, time - slack); i < ids.length && store.start[ids[i]] <= time + slack; i++) {
           const id = ids[i];
           if (line.isFolded && !(store.begun(id) <= time + slack)) continue;
-          return (store.attempts.get(id) ?? []).length > 1 ? store.attempts.get(id).find((each) => store.start[each] <= time && store.endOf(each) >= time) ?? id : id;
+          // The last attempt is the call itself; those before it failed and have their own story.
+          return store.attempts.get(id)?.slice(0, -1).find((each) => store.start[each] <= time && store.endOf(each) >= time) ?? id;
         }
       }
     }
@@ -399,14 +404,20 @@ export class Timeline {
     }
     if (id === this.hover && id < 0) return;
     this.hover = id;
-    this.card.hidden = id < 0;
-    if (id >= 0) {
-      this.card.replaceChildren(element("strong", {}, title(this.store, id)), `${kindWord(this.store, id)} · ${this.store.rows[this.store.row[id]].name}`, pairs(facts(this.store, id)));
-      const right = x + 18 + this.card.offsetWidth > this.width;
-      const below = STRIP + y + 18 + this.card.offsetHeight < this.box.clientHeight;
-      Object.assign(this.card.style, { left: `${Math.max(4, right ? x - this.card.offsetWidth - 12 : x + 16)}px`, top: `${Math.max(4, below ? STRIP + y + 16 : STRIP + y - this.card.offsetHeight - 10)}px` });
-    }
+    this.#showCard(id, x, y);
     this.invalidate();
+  }
+
+  #showCard(id, x, y) {
+    const { card, store } = this;
+    card.hidden = id < 0;
+    if (card.hidden) return card.hidePopover?.();
+    card.replaceChildren(element("strong", {}, title(store, id)), `${kindWord(store, id)} · ${store.rows[store.row[id]].name}`, pairs(facts(store, id)));
+    card.showPopover?.();
+    const box = this.canvas.getBoundingClientRect();
+    const left = box.left + x + 18 + card.offsetWidth > innerWidth ? box.left + x - card.offsetWidth - 12 : box.left + x + 16;
+    const top = box.top + y + 20 + card.offsetHeight > innerHeight ? box.top + y - card.offsetHeight - 12 : box.top + y + 18;
+    Object.assign(card.style, { left: `${Math.max(4, left)}px`, top: `${Math.max(4, top)}px` });
   }
 
   showDetails(isOpen) {
@@ -539,7 +550,7 @@ export class Timeline {
     const order = { name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }), longest: (a, b) => store.endOf(owner(b)) - store.begun(owner(b)) - (store.endOf(owner(a)) - store.begun(owner(a))),
       "failed first": (a, b) => (store.outcome[owner(b)] === 2) - (store.outcome[owner(a)] === 2) || a.index - b.index }[view.sort];
     const blocks = blocksOf(store, { folded: new Map(view.folded), order, keep: view.onlyMatches && this.matches ? (row) => rows.has(row.index) : undefined });
-    this.geometry = geometry(blocks);
+    this.geometry = geometry(blocks, store.bands.length ? 15 : 0);
     this.flight = inFlight(store);
     this.#drawLegend(off);
     if (view.table) this.#fillTable();
@@ -595,7 +606,9 @@ export class Timeline {
       const style = styleOf(store, id);
       if (style !== "span" && !store.isInside(id)) seen.add(style);
       if (style === "chat" && store.first[id] === store.first[id]) seen.add("chat-wait");
-      if ((store.attempts.get(id)?.length ?? 0) > 1) seen.add("backoff");
+      const attempts = store.attempts.get(id) ?? [];
+      if (attempts.length > 1) seen.add("backoff");
+      if (attempts.some((each) => store.value(each, "asyncmagic.connection_wait") > 0.001)) seen.add("connect");
     }
     for (const states of store.states.values()) for (const code of states.code) seen.add(["queued", "running", "waiting", "ready"][code]);
     const shown = LEGEND.filter(([style]) => seen.has(style));
