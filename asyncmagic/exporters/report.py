@@ -156,18 +156,27 @@ def _blocked(reading: Reading, width: int) -> _Section:
 def _table(
     columns: dict[str, list[str]], width: int, styles: Sequence[str] | None = None, *, hidden: int = 0
 ) -> _Section:
-    """Return a table without its empty columns; the first one gives way where the width does not suffice."""
+    """Return a table without its empty columns; where it is too wide, columns go from the third on, then it is cut."""
     columns = {title: [safe(cell) for cell in column] for title, column in columns.items() if any(column)}
     if not columns:
         return []
-    widths = [max(cells(title), *map(cells, column)) for title, column in columns.items()]
-    # The last column runs out at the edge, and the first one is cut, but never below 16.
-    widths[-1] = min(widths[-1], max(width - sum(widths[:-1]) - 2 * len(widths), 16))
-    widths[0] = min(widths[0], max(width - sum(widths[1:]) - 2 * (len(widths) - 1), 16))
+    while len(columns) > 3 and sum(_least_widths(columns)) + 2 * len(columns) > width:
+        del columns[list(columns)[2]]
+    widths = _least_widths(columns)
+    spare = max(width - sum(widths) - 2 * (len(widths) - 1), 0)
+    for index, (title, column) in enumerate(columns.items()):
+        wanted = min(max(cells(title), *map(cells, column)) - widths[index], spare)
+        widths[index] += wanted
+        spare -= wanted
     lines: _Section = [[(_row(list(columns), widths), "dim")]]
     for index, row in enumerate(zip(*columns.values(), strict=True)):
         lines.append([(_row(row, widths), styles[index] if styles is not None else "")])
     return lines + ([[(f"… and {hidden:,} more", "dim")]] if hidden else [])
+
+
+def _least_widths(columns: dict[str, list[str]]) -> list[int]:
+    """Return the width of each column where names and messages are cut to 16."""
+    return [min(max(cells(title), *map(cells, column)), max(cells(title), 16)) for title, column in columns.items()]
 
 
 def _row(values: Sequence[str], widths: Sequence[int]) -> str:
