@@ -12,10 +12,12 @@ INSTRUMENTORS = Registry(
     "instrumentor",
     {
         "loop": "asyncmagic.instrumentation.loop:instrument",
+        "threads": "asyncmagic.instrumentation.threads:instrument",
         "http": "asyncmagic.instrumentation.http:instrument",
         "aiohttp": "asyncmagic.instrumentation.aiohttp:instrument",
         "openai_agents": "asyncmagic.instrumentation.openai_agents:instrument",
         "langgraph": "asyncmagic.instrumentation.langgraph:instrument",
+        "autogen": "asyncmagic.instrumentation.autogen:instrument",
     },
     "asyncmagic.instrumentation",
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import linecache
 import os
-import re
 import sys
 import threading
 import time
@@ -185,5 +185,20 @@ def _written(code: CodeType, instruction: int) -> str:
     text = source[column : stop if first == last else None].decode(errors="replace").strip()
     if text.startswith(("import ", "from ")):
         return text
-    called = re.match(r"(?:await\s+)?([\w.]+)\(", text)
-    return called[1] if called else ""
+    try:
+        expression = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return ""
+    return _name(expression.func) if isinstance(expression, ast.Call) else ""
+
+
+def _name(expression: ast.expr) -> str:
+    """Return a name as it is written, and nothing of any argument: those may be private."""
+    match expression:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(value, attribute):
+            return f"{_name(value)}.{attribute}"
+        case ast.Call(function):
+            return f"{_name(function)}()"
+    return "…"

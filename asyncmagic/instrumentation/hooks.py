@@ -8,9 +8,9 @@ from asyncio import AbstractEventLoop, tasks
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from types import BuiltinFunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog
 
@@ -63,6 +63,9 @@ def has_begun(task: asyncio.Task[Any]) -> bool:
     return not inspect.iscoroutine(coroutine) or inspect.getcoroutinestate(coroutine) != inspect.CORO_CREATED
 
 
+_removed: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
 class Replacements:
     """Methods put on one loop. What was there comes back, and what another tool put on top of them stays."""
 
@@ -73,11 +76,18 @@ class Replacements:
         loop.__dict__.update(methods)
 
     def remove(self, loop: AbstractEventLoop) -> None:
-        for name, method in self._methods.items():
-            if loop.__dict__.get(name) is method():
-                del loop.__dict__[name]
-                if self._before[name] is not None:
-                    loop.__dict__[name] = self._before[name]
+        for name, reference in self._methods.items():
+            method = reference()
+            if method is not None:
+                _removed[method] = self._before[name]
+            now = then = loop.__dict__.get(name)
+            # Whoever came before may have gone before, too.
+            while isinstance(then, FunctionType) and then in _removed:
+                then = _removed[then]
+            if then is None:
+                loop.__dict__.pop(name, None)
+            elif then is not now:
+                loop.__dict__[name] = then
 
 
 def catch_up(loop: AbstractEventLoop, log: TaskLog) -> deque[Any]:

@@ -1,0 +1,212 @@
+"""Work that tasks send to threads and processes: when it queued, ran and ended, and how full the pool was."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import Context
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
+from asyncmagic.instrumentation.places import is_housekeeping, is_users
+from asyncmagic.tracing.model import Kind, Span
+from asyncmagic.tracing.semconv import POOL, THREAD_NAME
+from asyncmagic.tracing.tracer import Tracer, _current_span
+
+_Function = Callable[..., Any]
+
+
+@contextmanager
+def instrument(tracer: Tracer) -> Iterator[None]:
+    """Give work in thread pools, process pools and threads a span of its own, below that of the task it came from."""
+    watcher = Threads(tracer)
+    with ExitStack() as stack:
+        stack.enter_context(patched(ThreadPoolExecutor, "submit", _submit_to_threads(watcher)))
+        stack.enter_context(patched(threading.Thread, "start", _start_thread(watcher)))
+        stack.enter_context(when_imported("concurrent.futures.process", partial(_watch_processes, watcher)))
+        yield
+        watcher.is_on = False
+
+
+class Threads(Watcher):
+    """Makes the spans of work that leaves the loop's thread."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    @guarded
+    def queue(self, kind: Kind, function: _Function, arguments: tuple[Any, ...], pool: str | None) -> Span | None:
+        """Return the span of work that is handed over now, or `None` where nothing is being traced."""
+        parent = self.tracer.current()
+        work = _unwrapped(function, arguments)
+        code = getattr(work, "__code__", None)
+        if parent is None or (code is not None and is_housekeeping(code.co_filename)):
+            return None
+        name = getattr(work, "__qualname__", None) or type(work).__qualname__
+        span = self.tracer.start_span(name, kind=kind, parent=parent, state="queued")
+        self.tracer.set_attributes(span, {POOL: pool})
+        return span
+
+    @guarded
+    def run(self, span: Span) -> None:
+        self.tracer.set_attributes(span, {THREAD_NAME: threading.current_thread().name})
+        self.tracer.set_state(span, "running")
+
+    @guarded
+    def end(self, span: Span, error: BaseException | str | None = None) -> None:
+        self.tracer.end_span(span, error=error)
+
+    @guarded
+    def end_as(self, span: Span, future: Future[Any]) -> None:
+        self.tracer.end_span(span, error="CancelledError" if future.cancelled() else future.exception())
+
+
+class Work:
+    """A function that is about to run in a thread, with its span: what it starts there belongs to that span."""
+
+    def __init__(self, watcher: Threads, span: Span, function: _Function) -> None:
+        self._watcher = watcher
+        self._span = span
+        self._function = function
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self._watcher.run(self._span)
+        token = _current_span.set(self._span)
+        # `asyncio.to_thread` runs the function in a copy of its task's context.
+        context = _context(self._function)
+        token_inside = None
+        if context is not None:
+            # It may be running elsewhere; then the function will fail as it would have without us.
+            with suppress(RuntimeError):
+                token_inside = context.run(_current_span.set, self._span)
+        try:
+            result = self._function(*arguments, **options)
+        except BaseException as error:
+            self._watcher.end(self._span, error)
+            # Leave no trace of this frame in the user's traceback.
+            error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ is not None else None
+            raise
+        finally:
+            if context is not None and token_inside is not None:
+                context.run(_current_span.reset, token_inside)
+            _current_span.reset(token)
+        self._watcher.end(self._span)
+        return result
+
+
+def _submit_to_threads(watcher: Threads) -> _Function:
+    before = ThreadPoolExecutor.submit
+
+    def submit(pool: ThreadPoolExecutor, function: _Function, /, *arguments: Any, **options: Any) -> Future[Any]:
+        span = watcher.queue("thread", function, arguments, _fullness(pool))
+        if span is None:
+            return before(pool, function, *arguments, **options)
+        return _submit(watcher, span, partial(before, pool, Work(watcher, span, function), *arguments, **options))
+
+    return submit
+
+
+@contextmanager
+def _watch_processes(watcher: Threads, module: ModuleType) -> Iterator[None]:
+    before = module.ProcessPoolExecutor.submit
+
+    def submit(pool: Any, function: _Function, /, *arguments: Any, **options: Any) -> Future[Any]:
+        span = watcher.queue("process", function, arguments, None)
+        handing_over = partial(before, pool, function, *arguments, **options)
+        if span is None:
+            return handing_over()  # type: ignore[no-any-return]
+        future = _submit(watcher, span, handing_over)
+        begin = future.set_running_or_notify_cancel
+
+        def set_running() -> bool:
+            watcher.run(span)
+            return begin()
+
+        future.set_running_or_notify_cancel = set_running  # type: ignore[method-assign]
+        return future
+
+    with patched(module.ProcessPoolExecutor, "submit", submit):
+        yield
+
+
+def _submit(watcher: Threads, span: Span, handing_over: Callable[[], Future[Any]]) -> Future[Any]:
+    try:
+        future = handing_over()
+    except BaseException as error:
+        watcher.end(span, error)
+        raise
+    future.add_done_callback(lambda future: watcher.end_as(span, future))
+    return future
+
+
+def _start_thread(watcher: Threads) -> _Function:
+    before = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        target = getattr(thread, "_target", None) or type(thread).run
+        span = None
+        if _is_of_interest(target, getattr(thread, "_args", ())):
+            span = watcher.queue("thread", target, getattr(thread, "_args", ()), None)
+        if span is None:
+            before(thread)
+            return
+        if not re.fullmatch(r"Thread-\d+( \(.*\))?", thread.name):
+            span.name = thread.name
+        work = Work(watcher, span, thread.run)
+
+        def run() -> None:
+            # Gone before anything of the user's can see it.
+            del thread.run
+            work()
+
+        thread.run = run  # type: ignore[method-assign]
+        try:
+            before(thread)
+        except BaseException as error:
+            vars(thread).pop("run", None)
+            watcher.end(span, error)
+            raise
+
+    return start
+
+
+def _is_of_interest(target: _Function, arguments: tuple[Any, ...]) -> bool:
+    """Whether a thread is the user's: libraries keep threads of their own, for their pools and their logs."""
+    code = getattr(_unwrapped(target, arguments), "__code__", None)
+    return code is None or is_users(code.co_filename)
+
+
+def _context(function: _Function) -> Context | None:
+    """Return the context in which `function` runs its first argument, if that is what it does."""
+    while isinstance(function, partial):
+        function = function.func
+    owner = getattr(function, "__self__", None)
+    return owner if isinstance(owner, Context) else None
+
+
+def _unwrapped(function: _Function, arguments: tuple[Any, ...]) -> Any:
+    """Return the user's function: below `partial` and `Context.run`."""
+    while isinstance(function, partial):
+        arguments = (*function.args, *arguments)
+        function = function.func
+    if isinstance(getattr(function, "__self__", None), Context) and arguments:
+        return _unwrapped(arguments[0], arguments[1:])
+    return function
+
+
+def _fullness(pool: ThreadPoolExecutor) -> str | None:
+    """Say how full a pool is whose threads are all busy."""
+    try:
+        idle, threads, waiting = pool._idle_semaphore._value, len(pool._threads), pool._work_queue.qsize()
+    except AttributeError:
+        return None
+    most = pool._max_workers
+    if threads - idle < most:
+        return None
+    return f"{most} of {most} threads busy, {waiting + 1} waiting"

@@ -1,0 +1,288 @@
+"""A step that holds the loop becomes a span that names the user's line; what became ready meanwhile is dated right."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.tracing import Span, Trace, Tracer
+from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_LINE, FIRST_CHUNK
+from tests.conftest import VirtualLoop
+
+HUGE = json.dumps(list(range(1_500_000)))
+
+
+def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
+    """Run `main(tracer)` as the body of a traced cell, in real time."""
+    tracer = Tracer()
+
+    async def cell() -> Trace:
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await main(tracer)
+            tracer.end_trace(trace)
+            return trace
+
+    return asyncio.run(cell())
+
+
+def blocks(trace: Trace) -> list[Span]:
+    return [span for span in trace.spans if span.kind == "blocked"]
+
+
+def sleeping() -> None:
+    time.sleep(0.2)
+
+
+def computing() -> None:
+    end = time.perf_counter() + 0.2
+    while time.perf_counter() < end:
+        pass
+
+
+def parsing() -> None:
+    json.loads(HUGE)
+
+
+def receiving() -> None:
+    near, far = socket.socketpair()
+    threading.Timer(0.2, far.send, [b"x"]).start()
+    with near, far:
+        near.recv(1)  # blocks
+
+
+def running_a_process() -> None:
+    subprocess.run([sys.executable, "-c", "import time; time.sleep(0.2)"], check=True)
+
+
+def in_a_library() -> None:
+    threading.Event().wait(0.2)
+
+
+@pytest.mark.parametrize(
+    ("blocking", "line", "culprit"),
+    [
+        (sleeping, 1, "time.sleep"),
+        (computing, 2, "time.perf_counter"),
+        (parsing, 1, "json.loads"),
+        (receiving, 4, "near.recv"),
+        (running_a_process, 1, "subprocess.run"),
+        (in_a_library, 1, "threading.Event().wait"),
+    ],
+)
+def test_the_line_that_blocks_is_named(blocking: Callable[[], None], line: int, culprit: str) -> None:
+    async def guilty() -> None:
+        await asyncio.sleep(0.01)
+        blocking()
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(guilty(), name="guilty")
+
+    trace = traced(main)
+    (block,) = blocks(trace)
+    first = blocking.__code__.co_firstlineno
+    assert block.name == f"{Path(__file__).name}:{first + line} {blocking.__name__}"
+    assert block.attributes[CODE_LINE] == first + line
+    assert trace[block.parent_id or 0].name == "guilty"
+    assert block.end is not None
+    assert block.end - block.start > 0.1e9
+    assert block.attributes[BLOCKED_BY] == culprit
+
+
+def test_a_first_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time\ntime.sleep(0.2)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def main(_: Tracer) -> None:
+        async def importer() -> None:
+            import slow_to_import  # noqa: F401
+
+        await asyncio.create_task(importer())
+
+    (block,) = blocks(traced(main))
+    assert block.name == "slow_to_import.py:2 <module>"
+
+
+def test_a_garbage_collection_is_named() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            time.sleep(0.2)
+
+    async def main(_: Tracer) -> None:
+        async def litter() -> None:
+            Slow()
+            gc.collect()
+
+        await asyncio.create_task(litter())
+
+    (block,) = blocks(traced(main))
+    assert block.name == "garbage collection"
+
+
+def test_a_block_outside_of_any_task_belongs_to_the_cell() -> None:
+    async def main(_: Tracer) -> None:
+        asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+        await asyncio.sleep(0.01)
+        time.sleep(0.15)
+        await asyncio.sleep(0)
+
+    trace = traced(main)
+    assert [block.parent_id for block in blocks(trace)] == [trace.root.span_id] * 2
+
+
+def test_short_steps_block_nobody(loop: VirtualLoop) -> None:
+    tracer = Tracer(clock=loop.clock)
+
+    async def cell() -> Trace:
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                for seconds in (0.099, 0.1):
+                    await asyncio.create_task(step(seconds), name=f"{seconds} s")
+            tracer.end_trace(trace)
+            return trace
+
+    async def step(seconds: float) -> None:
+        loop.advance(seconds)
+
+    trace = loop.run_until_complete(cell())
+    assert [trace[block.parent_id or 0].name for block in blocks(trace)] == ["0.1 s"]
+
+
+def test_the_time_of_a_block_is_noted_on_the_chat_calls_that_it_delayed(loop: VirtualLoop) -> None:
+    tracer = Tracer(clock=loop.clock)
+
+    async def chat(first: float | None) -> None:
+        with tracer.span("chat", kind="chat") as span:
+            await asyncio.sleep(0.5)
+            if first is not None:
+                span.attributes[FIRST_CHUNK] = first
+
+    async def block() -> None:
+        await asyncio.sleep(0.2)
+        loop.advance(0.2)
+
+    async def cell() -> Trace:
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await asyncio.gather(chat(None), chat(0.1), chat(0.3), block())
+            tracer.end_trace(trace)
+            return trace
+
+    trace = loop.run_until_complete(cell())
+    noted = [span.attributes.get(BLOCKED_TIME) for span in trace.spans if span.kind == "chat"]
+    assert noted == [0.2, None, pytest.approx(0.1)]
+
+
+def hold(seconds: float, how: str) -> None:
+    end = time.perf_counter() + seconds
+    text = "a" * (1 << 20)
+    while time.perf_counter() < end:
+        if how == "sleep":
+            time.sleep(end - time.perf_counter())
+        elif how == "compute":
+            sum(range(1000))
+        else:
+            # C code of some milliseconds that keeps the interpreter's lock.
+            (text * 10).count("b")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the selector can be asked from outside on Linux alone")
+@pytest.mark.parametrize("how", ["sleep", "compute", "hold the lock"])
+def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_saw_it(how: str) -> None:
+    came: list[int] = []
+
+    async def waiter(near: socket.socket) -> None:
+        await asyncio.get_running_loop().sock_recv(near, 1)
+
+    async def main(tracer: Tracer) -> None:
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        with near, far:
+
+            def answer() -> None:
+                time.sleep(0.1)
+                came.append(tracer.clock())
+                far.send(b"x")
+
+            task = asyncio.create_task(waiter(near), name="waiter")
+            await asyncio.sleep(0.01)
+            thread = threading.Thread(target=answer)
+            thread.start()
+            hold(0.3, how)
+            await task
+            thread.join()
+
+    trace = traced(main)
+    (span,) = [span for span in trace.spans if span.name == "waiter"]
+    assert span.states is not None and span.end is not None
+    (ready,) = [
+        (start, end)
+        for start, end, state, _ in span.states.segments(span.end)
+        if state == "ready" and start > span.start
+    ]
+    assert abs(ready[0] - came[0]) < 10e6
+    assert ready[1] - ready[0] > 150e6
+
+
+@pytest.mark.parametrize("how", ["timer", "thread"])
+def test_timers_and_threads_count_from_when_they_were_due(how: str) -> None:
+    due: list[int] = []
+
+    async def main(tracer: Tracer) -> None:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+
+        def come() -> None:
+            time.sleep(0.05)
+            due.append(tracer.clock())
+            loop.call_soon_threadsafe(future.set_result, None)
+
+        async def waiter() -> None:
+            await (asyncio.sleep(0.05) if how == "timer" else future)
+
+        task = asyncio.create_task(waiter(), name="waiter")
+        await asyncio.sleep(0)
+        if how == "thread":
+            threading.Thread(target=come).start()
+        else:
+            due.append(tracer.clock() + 50_000_000)
+        time.sleep(0.2)
+        await task
+
+    trace = traced(main)
+    (span,) = [span for span in trace.spans if span.name == "waiter"]
+    assert span.states is not None and span.end is not None
+    ready = [
+        start for start, end, state, _ in span.states.segments(span.end) if state == "ready" and end - start > 50e6
+    ]
+    assert [abs(start - due[0]) < 10e6 for start in ready] == [True]
+
+
+def test_the_watching_thread_and_the_collectors_hook_go_away() -> None:
+    before = list(gc.callbacks)
+
+    async def main(_: Tracer) -> None:
+        assert any(thread.name == "asyncmagic-watchdog" for thread in threading.enumerate())
+
+    traced(main)
+    assert gc.callbacks == before
+    assert not any(thread.name == "asyncmagic-watchdog" for thread in threading.enumerate())
