@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import threading
 import time
@@ -87,7 +88,9 @@ class TimelineWidget(anywidget.AnyWidget):
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
         text = f"{plain(self._trace_name)}: running …"
         display({_WIDGET_VIEW: view, "text/plain": text}, raw=True, display_id=self._display_id)
-        self._flusher = threading.Thread(target=self._keep_flushing, name="asyncmagic-timeline", daemon=True)
+        # In the cell's context: ipykernel 7 finds in it the cell to which messages belong.
+        run = contextvars.copy_context().run
+        self._flusher = threading.Thread(target=run, args=(self._keep_flushing,), name="asyncmagic-timeline", daemon=True)
         self._flusher.start()
 
     def finish(self) -> None:
