@@ -90,7 +90,9 @@ class TimelineWidget(anywidget.AnyWidget):
         display({_WIDGET_VIEW: view, "text/plain": text}, raw=True, display_id=self._display_id)
         # In the cell's context: ipykernel 7 finds in it the cell to which messages belong.
         run = contextvars.copy_context().run
-        self._flusher = threading.Thread(target=run, args=(self._keep_flushing,), name="asyncmagic-timeline", daemon=True)
+        self._flusher = threading.Thread(
+            target=run, args=(self._keep_flushing,), name="asyncmagic-timeline", daemon=True
+        )
         self._flusher.start()
 
     def finish(self) -> None:
