@@ -191,7 +191,7 @@ class Layout:
         if parent < 0:
             return self._add_row(span, index)
         row = self.row[parent]
-        if row == 0 and span.kind in OWNER_KINDS:
+        if row == 0 and span.kind in OWNER_KINDS and self.spans[parent].kind not in (*CALL_KINDS, "http"):
             return self._add_row(span, index)
         if span.kind == "invoke_agent" and self._in_agent[parent]:
             known = self._agent_rows.get((row, span.name))

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, pairwise
 from typing import TypeVar
 
@@ -101,7 +102,7 @@ class _Timeline:
     # -- lines
 
     def _rows(self) -> Iterator[_Line]:
-        blocks = self.layout.blocks()
+        blocks = [block for block in self.layout.blocks() if self._is_worth_a_block(block)]
         shown = _worst(blocks, lambda block: self._badness(max(map(self._owner, block.rows), key=self._badness)))
         subs = min(_MOST_SUBS, max(_MOST_LINES // max(len(shown), 1) - 1, 0))
         for block in shown:
@@ -150,17 +151,25 @@ class _Timeline:
         )
 
     def _blocked(self) -> Iterator[_Line]:
-        bands = sorted((self.layout.spans[index] for index in self.layout.bands), key=self._length, reverse=True)
-        for band in bands[:3]:
-            where = place(band)
+        bands: dict[str, list[Span]] = defaultdict(list)
+        for index in self.layout.bands:
+            band = self.layout.spans[index]
+            bands[place(band) or band.name].append(band)
+        for where, spans in sorted(bands.items(), key=lambda item: -sum(map(self._length, item[1])))[:3]:
+            drawn = [(span.start, self._end(span), "blocked") for span in spans]
             yield _Line(
-                f"blocked: {where or band.name}",
-                lambda width, band=band: self._bar([(band.start, self._end(band), "blocked")], width),  # type: ignore[misc]
-                f"▚ {duration(self._length(band) / 1e9)}",
+                f"blocked: {where}",
+                partial(self._bar, drawn),
+                f"▚ {duration(sum(map(self._length, spans)) / 1e9)}",
                 "blocked",
             )
         if len(bands) > 3:
             yield _more(len(bands) - 3)
+
+    def _is_worth_a_block(self, block: Block) -> bool:
+        """Whether to show it: a library's short work in a thread says nothing about the agents."""
+        owner = self._owner(block.rows[0])
+        return owner.kind != "thread" or self._is_worth_a_line(owner)
 
     def _is_worth_a_line(self, span: Span) -> bool:
         """Whether to show it: attempts are drawn inside their call, and a library's helper tasks are over at once."""

@@ -160,36 +160,6 @@ def test_an_empty_trace_is_one_line() -> None:
     assert to_report(Script().end(0), width=60).splitlines() == ["cell · 0 ms", "  wall time     0 ms"]
 
 
-def test_the_report_says_it_all() -> None:
-    assert to_report(run(), width=80, color=False).splitlines() == [
-        "cell · 2 agents · 1.0 s instead of 1.3 s (1.3×) · 42 tokens · 1 retry · 1 failed",
-        "  wall time     1.0 s",
-        "  one by one    1.3 s (1.3× as long)",
-        "  in flight     1.3 at work on average, 2 at most",
-        "  calls         1 call in 2 attempts",
-        "  tokens        30 in + 12 out",
-        "  first token   0.50 s median, 0.50 s p95",
-        "  latency       0.78 s median, 0.78 s p95",
-        "",
-        "One slow agent: `asks` ran on for 0.50 s after the other had finished.",
-        "",
-        "agent     time    queued  ready   calls  tokens  first token  outcome",
-        "asks      0.80 s  0.20 s          1      42      0.50 s       ✓ done",
-        "computes  0.50 s          0.10 s                              ✕ ValueError: no …",
-        "",
-        "critical path       time    share",
-        "cell                0.20 s  20 %",
-        "asks                20 ms   2 %",
-        "chat gpt-5 in asks  0.78 s  78 %",
-        "",
-        "slowest calls       time    first token  tokens/s  attempts",
-        "chat gpt-5 in asks  0.78 s  0.50 s       43        2",
-        "",
-        "tried again         after  because of",
-        "chat gpt-5 in asks  80 ms  HTTP 429",
-    ]
-
-
 def is_harmless(text: str) -> bool:
     return all(unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in text)
 

@@ -132,7 +132,8 @@ def test_percentiles_lie_between_ranks_as_numpys_do() -> None:
 
 def test_the_workshop_in_one_line() -> None:
     assert summarize(workshop()).headline() == (
-        "6 agents · 2.0 s instead of 6.9 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled · loop blocked 0.13 s"
+        "6 agents · 2.0 s instead of 6.9 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
+        " · loop blocked 0.13 s"
     )
 
 
