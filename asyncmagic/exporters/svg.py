@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
@@ -21,7 +22,7 @@ GUTTER = 168
 _HEAD = 34
 _STRIP = 32
 _AXIS = 22
-_BAR, _RIBBON, _GAP, _PAD = 18, 8, 2, 5
+_BAR, _RIBBON, _MINOR, _GAP, _PAD = 18, 8, 5, 2, 5
 _MOST_HEIGHT = 1_100
 _MOST_BYTES = 29_000
 _MOST_SHAPES = 1_500
@@ -36,6 +37,7 @@ _STYLE_OF_KIND = {
     "embeddings": "chat",
     "http": "http",
 }
+_CELL = re.compile(r"<ipython-input|\d+\.py$|cell$")
 _GLYPHS = {"open": "•", "done": "✓", "failed": "✕", "cancelled": "⊘"}
 #: Styles that say more than a colour can: (size of the tile, path, opacity).
 _PATTERNS = {
@@ -156,11 +158,18 @@ class Picture:
                 y += height + (2 if height > 5 else 1)
         else:
             for sub, line in enumerate(block.lines):
-                height = _RIBBON if sub == 0 and count > 1 else _BAR
+                height = _RIBBON if sub == 0 and count > 1 else _MINOR if sub > 1 and self._is_minor(line) else _BAR
                 self._line(line, y, height, is_folded=False)
                 y += height + _GAP
         self._label(block, top + 18)
         return max(y - _GAP + _PAD, top + 28) - top
+
+    def _is_minor(self, line: list[int]) -> bool:
+        """Whether all in a line is too short to deserve its height: under a fiftieth of the run."""
+        spans = [self.layout.spans[index] for index in line]
+        return len(line) < 50 and all(
+            span.end is not None and span.end - span.start < self.length / 50 for span in spans
+        )
 
     def _label(self, block: Block, y: float) -> None:
         owner = self.layout.spans[block.rows[0].owner]
@@ -176,7 +185,9 @@ class Picture:
         )
 
     def _age(self, span: Span) -> str:
-        return duration(((span.end if span.end is not None else self.layout.end) - span.start) / 1e9)
+        end = span.end if span.end is not None else self.layout.end
+        begun = begin(span)
+        return duration((end - (begun if begun is not None else end)) / 1e9)
 
     def _line(self, line: list[int], y: float, height: float, *, is_folded: bool) -> None:
         shapes: dict[str, list[str]] = defaultdict(list)
@@ -315,10 +326,7 @@ class Picture:
             a, b = self.x(span.start), self.x(span.end if span.end is not None else self.layout.end)
             width = max(b - a, 1.5)
             self.used |= {"blocked", "blocked-edge"}
-            file = str(span.attributes.get(semconv.CODE_FILE, "")).replace("\\", "/").rsplit("/", 1)[-1]
-            line = span.attributes.get(semconv.CODE_LINE)
-            place = f" · {file}:{line}" if file and line else f" · line {line}" if line else ""
-            text = plain(f"blocked {self._age(span)}{place}", 60)
+            text = plain(f"blocked {self._age(span)}{_place(span)}", 60)
             at = max(min(a, WIDTH - 6.4 * len(text) - 6), GUTTER)
             yield (
                 f'<path class="blocked band" d="M{_n(a)} {_n(top)}h{_n(width)}V{_n(bottom)}h-{_n(width)}z"/>'
@@ -405,6 +413,15 @@ def _tick(time: float, step: float) -> str:
     if step >= 1e8 or time >= 1e9:
         return f"{time / 1e9:.{max(0, math.ceil(9 - math.log10(step)))}f} s"
     return f"{time / 1e6:.{max(0, math.ceil(6 - math.log10(step)))}f} ms"
+
+
+def _place(span: Span) -> str:
+    """Return where the loop was blocked: the line of the cell, or file and line."""
+    file = str(span.attributes.get(semconv.CODE_FILE, "")).replace("\\", "/").rsplit("/", 1)[-1]
+    line = span.attributes.get(semconv.CODE_LINE)
+    if not line:
+        return ""
+    return f" · line {line}" if not file or _CELL.match(file) else f" · {file}:{line}"
 
 
 def _style(span: Span) -> str:

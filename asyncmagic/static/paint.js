@@ -5,6 +5,7 @@ export const GUTTER = 168;
 export const AXIS = 24;
 const BAR = 18;
 const RIBBON = 8;
+const MINOR = 5;
 const GAP = 2;
 const PAD = 5;
 const RADIUS = 3;
@@ -43,8 +44,8 @@ export function tickLabel(us, step) {
   return `${us.toFixed(step < 1 ? 2 : 0)} µs`;
 }
 
-/** Where the blocks and their lines stand, in pixels from the top, below `room` for what is written there. @return {{blocks: object[], lines: object[], height: number}} */
-export function geometry(blocks, room = 0) {
+/** Where the blocks and their lines stand, in pixels from the top, below `room` for what is written there; minor lines are low. @return {{blocks: object[], lines: object[], height: number}} */
+export function geometry(blocks, room = 0, isMinor = () => false) {
   const lines = [];
   let y = room;
   const placed = blocks.map((block) => {
@@ -59,7 +60,7 @@ export function geometry(blocks, room = 0) {
       }
     } else {
       block.lines.forEach((layers, sub) => {
-        const h = sub === 0 && n > 1 ? RIBBON : BAR;
+        const h = sub === 0 && n > 1 ? RIBBON : sub > 1 && isMinor(layers) ? MINOR : BAR;
         lines.push({ block, y, h, layers, isFolded: false });
         y += h + GAP;
       });
@@ -364,7 +365,7 @@ function paintBar(scene, bar, under, over, edges) {
   if (h > 6 && w >= 7) edges.add(`edge ${isTask(kind) && style === "span" ? (h <= RIBBON ? "waiting" : "running") : style}`, a + 0.5, y + 0.5, w - 1, h - 1, radius, radius);
   // In a folded lane the agent's name stands over what it does.
   if (h < 12 || layer) return;
-  const took = store.isOpen(id) ? "" : duration(store.end[id] - store.start[id]);
+  const took = store.isOpen(id) ? "" : duration(store.end[id] - store.begun(id));
   const onState = isTask(kind) && store.states.has(id);
   for (const label of labelsOf(scene, bar, first)) bar.labels.push({ took, onState, y: y + h / 2 + 0.5, h, ...label });
 }
@@ -482,22 +483,23 @@ function paintBands(g, { store, theme, from, to, gutter, width, height }, x) {
     g.fillRect(a, AXIS, w, 3);
     g.fillRect(a, AXIS, 1, height);
     g.fillRect(a + w - 1, AXIS, 1, height);
-    const text = fitText(g, bandLabel(store, id), Math.max(w - 8, Math.min(150, width - a - 8)));
-    if (text && w > 3) {
-      const wide = widthOf(g, text) + 8;
-      g.fillRect(a, AXIS + 2, wide, 15);
-      g.fillStyle = theme.page;
-      g.fillText(text, a + 4, AXIS + 13);
-    }
+    const text = w > 3 ? fitText(g, bandLabel(store, id), Math.min(300, width - gutter)) : "";
+    if (!text) continue;
+    const wide = widthOf(g, text) + 8;
+    const at = Math.max(gutter, Math.min(a, width - wide));
+    g.fillRect(at, AXIS, wide, 16);
+    g.fillStyle = theme.page;
+    g.fillText(text, at + 4, AXIS + 12);
   }
 }
 
-/** What blocked the loop: `blocked 0.75 s · cell:3`. */
+/** What blocked the loop: `blocked 0.75 s · line 3` of the cell, or `· tools.py:3`. */
 export function bandLabel(store, id) {
   const facts = store.attributes(id);
   const file = String(facts["code.file.path"] ?? "").split(/[\\/]/).pop();
   const line = facts["code.line.number"];
-  const place = file && line ? ` · ${file}:${line}` : line ? ` · line ${line}` : "";
+  const isCell = !file || /^(<ipython-input|\d+\.py$|cell$)/.test(file);
+  const place = !line ? "" : isCell ? ` · line ${line}` : ` · ${file}:${line}`;
   return `blocked ${duration(store.endOf(id) - store.start[id])}${place}`;
 }
 
@@ -598,7 +600,7 @@ function paintGutter(g, { store, geometry: { blocks }, theme, top, height, gutte
     let note;
     if (block.isFolded) note = `×${block.rows.length}`;
     else if (outcome === "open") note = stateNow(store, owner);
-    else note = duration(store.end[owner] - store.start[owner]);
+    else note = duration(store.end[owner] - store.begun(owner));
     if (gutter < GUTTER) note = "";
     const noteWidth = widthOf(g, note);
     g.fillStyle = outcome === "failed" ? theme.edge("failed") : theme.colour("muted");

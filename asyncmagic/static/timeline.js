@@ -90,9 +90,10 @@ export class Timeline {
     this.sort = element("select", { "aria-label": "Order of rows", onchange: () => this.set({ sort: this.sort.value }) },
       ...["start", "name", "longest", "failed first"].map((name) => element("option", { value: name }, `by ${name}`)));
     this.cancelButton = button("Cancel run", () => this.cancel?.(null), { className: "am-cancel" });
-    const menu = element("div", { hidden: true }, button("Copy as text", () => this.copy()), button("Save as SVG", () => this.save("svg")), button("Save as PNG", () => this.save("png")), button("Save as JSON", () => this.save("json")));
+    const menu = element("div", { hidden: true }, button("Copy as text", () => this.copy()), this.saveSvg = button("Save as SVG", () => this.save("svg"), { hidden: true }), button("Save as PNG", () => this.save("png")), button("Save as JSON", () => this.save("json")));
     const more = button("⋯", () => {
       menu.hidden = !menu.hidden;
+      this.saveSvg.hidden = !this.picture;
       more.setAttribute("aria-expanded", String(!menu.hidden));
     }, { className: "am-square", "aria-label": "Copy or save", "aria-expanded": "false" });
     this.#on(document, "pointerdown", (event) => menu.parentElement?.contains(event.target) || (menu.hidden = true));
@@ -110,7 +111,7 @@ export class Timeline {
     this.rowCancel = button("Cancel", () => this.#cancelRow(), { className: "am-row-cancel am-cancel", hidden: true });
     this.box = element("div", { className: "am-box", tabIndex: 0, role: "application", "aria-roledescription": "timeline", "aria-label": `Timeline. ${HELP}` }, this.strip, this.canvas, this.bar, this.rowCancel);
     this.details = element("section", { className: "am-details", hidden: true, "aria-label": "Details of the selected span" });
-    this.legend = element("ul", { className: "am-legend", "aria-label": "Legend: press to show or hide" });
+    this.legend = element("div", { className: "am-legend", role: "group", "aria-label": "Legend: press to show or hide" });
     this.note = element("p", { className: "am-note", hidden: true });
     this.tableBox = element("div", { className: "am-table", hidden: true, tabIndex: 0, role: "region", "aria-label": "The run as a table" });
     this.said = element("div", { className: "am-seen-by-ear", "aria-live": "polite" });
@@ -550,7 +551,7 @@ export class Timeline {
     const order = { name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }), longest: (a, b) => store.endOf(owner(b)) - store.begun(owner(b)) - (store.endOf(owner(a)) - store.begun(owner(a))),
       "failed first": (a, b) => (store.outcome[owner(b)] === 2) - (store.outcome[owner(a)] === 2) || a.index - b.index }[view.sort];
     const blocks = blocksOf(store, { folded: new Map(view.folded), order, keep: view.onlyMatches && this.matches ? (row) => rows.has(row.index) : undefined });
-    this.geometry = geometry(blocks, store.bands.length ? 15 : 0);
+    this.geometry = geometry(blocks, store.bands.length ? 15 : 0, (line) => isMinor(store, line));
     this.flight = inFlight(store);
     this.#drawLegend(off);
     if (view.table) this.#fillTable();
@@ -621,7 +622,8 @@ export class Timeline {
       const g = swatch.getContext("2d");
       g.scale(this.scale, this.scale);
       paintSwatch(g, this.theme, style, 18, 12);
-      return element("li", {}, element("button", { type: "button", "aria-pressed": String(!off.has(style)), onclick: () => this.set({ off: off.has(style) ? this.view.off.filter((each) => each !== style) : [...this.view.off, style] }) }, swatch, word));
+      const flip = () => this.set({ off: off.has(style) ? this.view.off.filter((each) => each !== style) : [...this.view.off, style] });
+      return element("button", { type: "button", "aria-pressed": String(!off.has(style)), onclick: flip }, swatch, word);
     }));
   }
 
@@ -629,6 +631,12 @@ export class Timeline {
     this.tableBox.replaceChildren(element("table", {}, element("thead", {}, element("tr", {}, ...TABLE_HEAD.map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...tableOf(this.store).slice(0, 1000).map(([first, ...rest]) => element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", {}, cell)))))));
   }
+}
+
+/** Whether all in a line is too short to deserve its height: under a fiftieth of the run. */
+function isMinor(store, [ids]) {
+  const least = Math.max(store.now, store.last) / 50;
+  return ids.length < 50 && ids.every((id) => !store.isOpen(id) && store.end[id] - store.start[id] < least);
 }
 
 function pairs(list) {
