@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from asyncmagic.diagnostics import Diagnostic
@@ -49,7 +51,20 @@ def check(
     an empty list for what is not Python and for what would take longer than 50 ms to look at.
     """
     checks = [(name, registry[name]) for name in (_all_rules() if rules is None else rules)]
-    return _check(source, {} if namespace is None else namespace, checks, agents)
+    with _collector_paused():
+        return _check(source, {} if namespace is None else namespace, checks, agents)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Syntax trees are many small objects: one full collection would take longer than the whole check."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @functools.cache

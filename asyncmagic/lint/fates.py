@@ -40,7 +40,7 @@ def _misused_others(cell: Cell) -> Iterator[Finding]:
     for value in list(cell.flow.values.values()):
         for awaitable in awaitables(value):
             root = awaitable.root
-            if id(root) in seen or (root.kind == "coroutine" and root in cell.flow.made):
+            if id(root) in seen or (root.is_registered and root.kind in ("coroutine", "future")):
                 continue
             seen.add(id(root))
             for use in root.uses:

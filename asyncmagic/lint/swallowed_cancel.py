@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow.kinds import function_name
-from asyncmagic.lint.flow.sources import own_nodes
+from asyncmagic.lint.flow.sources import facts, own_nodes
+from asyncmagic.lint.flow.values import Bound, Function, Live
 
 RULE = "swallowed-cancel"
 _CATCHING = ("CancelledError", "BaseException")
@@ -81,7 +83,7 @@ def _try(cell: Cell, node: ast.Try, function: ast.AsyncFunctionDef) -> Iterator[
         caught = _catches(handler.type)
         if not caught:
             continue
-        if not _passes_on(handler, function):
+        if not _passes_on(cell, handler, function):
             name = f"`{ast.unparse(handler.type)}`" if handler.type is not None else "a bare `except`"
             wide = handler.type is None or caught == "BaseException"
             hint = "Catch `Exception` instead" if wide else "End the handler with `raise`"
@@ -108,11 +110,13 @@ def _catches(node: ast.expr | None) -> str:
     return ""
 
 
-def _passes_on(handler: ast.ExceptHandler, function: ast.AsyncFunctionDef) -> bool:
+def _passes_on(cell: Cell, handler: ast.ExceptHandler, function: ast.AsyncFunctionDef) -> bool:
     """Whether the handler raises again, or hands the exception to someone who will."""
     for statement in handler.body:
         for child in [statement, *_inside(statement)]:
             if isinstance(child, ast.Raise):
+                return True
+            if isinstance(child, ast.Call) and _never_returns(cell, child):
                 return True
             if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
                 if child.func.attr in ("set_exception", "uncancel", "throw", "_exit", "exit"):
@@ -123,8 +127,26 @@ def _passes_on(handler: ast.ExceptHandler, function: ast.AsyncFunctionDef) -> bo
             if isinstance(child, ast.Assign) and isinstance(child.value, ast.Name) and child.value.id in names:
                 names |= {t.id for t in child.targets if isinstance(t, ast.Name)}
     return any(
-        isinstance(n, ast.Raise) and isinstance(n.exc, ast.Name) and n.exc.id in names for n in own_nodes(function)
+        isinstance(n, ast.Raise)
+        and n.exc is not None
+        and (ast.unparse(n.exc) in names or "CancelledError" in ast.unparse(n.exc))
+        for n in own_nodes(function)
     )
+
+
+def _never_returns(cell: Cell, call: ast.Call) -> bool:
+    """Whether the call always raises: `self._convert_error(exc)`."""
+    found = cell.flow.calls.get(call)
+    function = found.function if found is not None else None
+    while isinstance(function, Bound):
+        function = function.function
+    if isinstance(function, Live) and isinstance(function.obj, types.FunctionType):
+        function = cell.flow.source_of(function.obj)
+    if not isinstance(function, Function) or isinstance(function.node, ast.Lambda):
+        return False
+    returns = ast.unparse(function.node.returns) if function.node.returns is not None else ""
+    body = facts(function.node)
+    return "NoReturn" in returns or "Never" in returns or not (body.returns or body.may_fall_through or body.is_generator)
 
 
 def _suppress(cell: Cell, node: ast.With) -> Iterator[Diagnostic]:

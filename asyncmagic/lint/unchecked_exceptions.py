@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.values import Awaitable, Value, awaitables
 
 RULE = "unchecked-exceptions"
 _SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
@@ -33,8 +34,13 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
         name = function_name(call.function)
         if name == "asyncio.tasks.gather" and _returns_exceptions(node.value):
             yield from _gather(cell, node, node.value)
-        elif name == "asyncio.tasks.wait":
+        elif name == "asyncio.tasks.wait" and _may_hold_tasks(call.argument(0, "fs")):
             yield from _wait(cell, node, node.value)
+
+
+def _may_hold_tasks(value: Value | None) -> bool:
+    """Whether `asyncio.wait` takes the value at all."""
+    return not isinstance(value, Awaitable) and all(found.kind != "coroutine" for found in awaitables(value))
 
 
 def _returns_exceptions(call: ast.Call) -> bool:

@@ -166,7 +166,10 @@ class Calls(Resolver):
         self.check_time()
         function = call.function
         if isinstance(function, Either):
-            results = [self.call(dataclasses.replace(call, function=option), owner) for option in function.options]
+            results, spent = [], call.scope.spent
+            for option in function.options:
+                call.scope.spent = set(spent)
+                results.append(self.call(dataclasses.replace(call, function=option), owner))
             if not all(isinstance(result, Awaitable) for result in results):
                 for result in results:
                     self.hand_over(result)
@@ -192,7 +195,7 @@ class Calls(Resolver):
             return self.call(dataclasses.replace(call, function=self.member(function.cls, "__call__")), function)
         if isinstance(function, Instance):
             return self._call_instance(call, function, function.cls)
-        if isinstance(function, Awaitable):
+        if isinstance(function, Awaitable) and function.node is not None:
             self.use(function, call.node, "called", is_certain=True)
         self.hand_over_arguments(call)
         return None
@@ -287,7 +290,7 @@ class Calls(Resolver):
             item = self._yielded(source, call, owner)() if source else None
             self.hand_over(item)
             return Box(types.GeneratorType, [item])
-        if has_work:
+        if has_work or (is_users and call.values):
             value = self._run_with_arguments(call, function, owner)
             self.hand_over_unless_used(call)
             return value if known(value) is not None else None

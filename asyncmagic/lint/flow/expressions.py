@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.calls import Call, Calls
-from asyncmagic.lint.flow.known import element, result_of
+from asyncmagic.lint.flow.known import boxed, element, result_of
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -99,7 +99,7 @@ class Expressions(Calls):
         for position, arg in enumerate(node.args):
             if isinstance(arg, ast.Starred):
                 starred.add(position)
-                value = self.evaluate(arg.value, scope)
+                value = boxed(self, self.evaluate(arg.value, scope))
                 self.use(value, arg, "unpacked", is_certain=True)
                 args.append(value)
             else:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import io
+import threading
 import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -81,14 +84,21 @@ def element(flow: Calls, value: Value | None) -> Value | None:
 
 
 def _live_element(flow: Calls, obj: object) -> Value | None:
-    from asyncmagic.lint.flow.objects import plain_items
-
     if type(obj) is str or type(obj) is range:
         return Instance(str if type(obj) is str else int)
     if type(obj) is dict:
         return Plain() if all(type(key) is str for key in list(obj)[:12]) else None
-    items = plain_items(obj)
+    items = objects.plain_items(obj)
     return either(*(flow.lift(item) for item in items)) if items else None
+
+
+def boxed(flow: Calls, value: Value | None) -> Value | None:
+    """A live list, tuple or set as a container whose elements are known."""
+    if isinstance(value, Live):
+        items = objects.plain_items(value.obj)
+        if items is not None and type(value.obj) is not dict:
+            return Box(list, [flow.lift(item) for item in items], is_shared=True)
+    return value
 
 
 def view(value: Value | None) -> Value | None:
@@ -228,10 +238,13 @@ def _future_result(flow: Calls, call: Call, owner: Value | None) -> Value | None
     return result_of(owner)
 
 
-def _future_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    flow.hand_over(owner)
-    flow.hand_over_arguments(call)
-    return None
+def _future_method(result: Callable[[], Value | None]) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        flow.hand_over(owner)
+        flow.hand_over_arguments(call)
+        return result()
+
+    return handler
 
 
 # -- builtins ----------------------------------------------------------------------------------------------------
@@ -286,12 +299,24 @@ def _collects(kind: type | None) -> Handler:
 def _sorted(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(0)
     flow.use(given, call.node, "iterated over", is_certain=True)
+    _calls_key(flow, call)
     if "key" not in call.keywords:
         flow.use_elements(given, call.node, "compared", is_certain=True)
     return Box(list, list(given.items)) if isinstance(given, Box) else Box(list, [element(flow, given)])
 
 
+def _calls_key(flow: Calls, call: Call) -> None:
+    """Run through the key function with an element: what it does with awaitables is its use."""
+    if "key" in call.keywords:
+        flow.quiet += 1
+        try:
+            flow.call_value(call.keywords["key"], [element(flow, call.argument(0))], call.node)
+        finally:
+            flow.quiet -= 1
+
+
 def _extreme(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    _calls_key(flow, call)
     for value in call.args:
         flow.use(value, call.node, "compared", is_certain=True)
         if "key" not in call.keywords:
@@ -473,9 +498,7 @@ def _values(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 def element_box(flow: Calls, owner: Value | None) -> Value | None:
     if isinstance(owner, Live) and type(owner.obj) is dict:
-        from asyncmagic.lint.flow.objects import plain_items
-
-        return Box(types.GeneratorType, [flow.lift(item) for item in plain_items(owner.obj) or []])
+        return Box(types.GeneratorType, [flow.lift(item) for item in objects.plain_items(owner.obj) or []])
     return None
 
 
@@ -515,8 +538,9 @@ def _table() -> dict[str, Handler]:
     put(_loop, "asyncio.events.get_event_loop", "_asyncio.get_event_loop")
     for cls in ("_asyncio.Task", "_asyncio.Future", "asyncio.tasks.Task", "asyncio.futures.Future"):
         put(_future_result, f"{cls}.result")
-        for method in ("cancel", "add_done_callback", "exception", "done", "cancelled", "set_name", "uncancel"):
-            put(_future_method, f"{cls}.{method}")
+        put(_future_method(nothing), f"{cls}.exception")
+        for method in ("cancel", "add_done_callback", "done", "cancelled", "set_name", "uncancel", "get_name"):
+            put(_future_method(Plain), f"{cls}.{method}")
     put(_shows("printed", lambda: Live(None)), "builtins.print", "pprint.pprint", "pprint.pp")
     put(_shows("turned into text", lambda: Instance(str)), "builtins.str", "builtins.repr", "builtins.format")
     put(_shows("turned into text", lambda: Instance(str)), "builtins.ascii", "json.dumps")
@@ -544,6 +568,8 @@ def _table() -> dict[str, Handler]:
     put(_anext, "builtins.anext")
     put(_anext_method, *(f"builtins.async_generator.{m}" for m in ("__anext__", "asend", "athrow", "aclose")))
     put(_getattr, "builtins.getattr")
+    put(lambda flow, call, owner: Instance(io.TextIOWrapper), "_io.open", "io.open")
+    put(lambda flow, call, owner: Instance(type(threading.Lock())), "_thread.allocate_lock", "_thread.lock")
     put(_partial, "functools.partial")
     put(_first, "functools.update_wrapper", "functools.cache", "copy.copy", "abc.abstractmethod")
     put(_first, "inspect.markcoroutinefunction", "typing.final", "typing.overload", "typing.no_type_check")

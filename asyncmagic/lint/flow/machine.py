@@ -94,8 +94,12 @@ class Flow(Expressions):
             if arg.annotation is not None:
                 scope.names[arg.arg] = self.annotation_node(arg.annotation, function.scope)
         slots = positional(node)
-        if isinstance(function.owner, Class) and slots:
-            scope.names[slots[0].arg] = self._own_object(function.owner)
+        if isinstance(function.owner, Class) and slots and not isinstance(node, ast.Lambda):
+            decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
+            if "classmethod" in decorators:
+                scope.names[slots[0].arg] = function.owner
+            elif "staticmethod" not in decorators:
+                scope.names[slots[0].arg] = self._own_object(function.owner)
         frame = Frame(node, is_reported=True)
         self.frames.append(frame)
         try:
@@ -191,6 +195,7 @@ class Flow(Expressions):
         is_outer = scope.node is not self.tree and scope.local and name not in scope.local
         if name in scope.captured or is_outer:
             self.hand_over(value)
+            value = None if isinstance(value, Live) and value.obj is None else value
         scope.names[name] = value
 
     def _is_reachable(self, awaitable: Awaitable, scope: Scope, besides: str = "") -> bool:

@@ -107,11 +107,11 @@ class Resolver:
         current: Scope | None = scope
         while current is not None:
             if name in current.names and (current is scope or not current.is_class):
-                return current.names[name]
+                return current.names[name] if current is scope else _unless_none(current.names[name])
             if name in current.local:
                 return self._made_on_demand(name, current)
             if current.parent is None and current.outside is not None:
-                return current.outside(name)
+                return _unless_none(current.outside(name))
             current = current.parent
         return None
 
@@ -238,17 +238,16 @@ class Resolver:
             found = [self.attribute(option, name, node) for option in value.options]
             return either(*found)
         if isinstance(value, Live):
-            return self._live_attribute(value, name, node)
+            return _unless_none(self._live_attribute(value, name, node))
         if isinstance(value, Instance):
             return self._instance_attribute(value.cls, value.attributes, value, name, node)
         if isinstance(value, Object):
             if name in value.attributes:
-                return value.attributes[name]
+                return _unless_none(value.attributes[name])
             found_here = self.member(value.cls, name)
-            if found_here is None:
-                init = self.member(value.cls, "__init__")
-                return self._set_in_init(init, name) if isinstance(init, Function) else None
-            return self._bind(found_here, value, node)
+            if found_here is None or isinstance(found_here, Instance):
+                return self._declared_in_source(value, name) or found_here
+            return _unless_none(self._bind(found_here, value, node))
         if isinstance(value, Class):
             found_member = self.member(value, name)
             if isinstance(found_member, Descriptor) and found_member.kind == "staticmethod":
@@ -378,6 +377,15 @@ class Resolver:
         source = self.source_of(init) if type(init) is types.FunctionType else None
         return self._set_in_init(source, name) if source is not None else None
 
+    def _declared_in_source(self, value: Object, name: str) -> Value | None:
+        """An attribute that the class body only annotates, or that `__init__` sets."""
+        for statement in value.cls.node.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                if statement.target.id == name:
+                    return self.annotation_node(statement.annotation, value.cls.scope, value)
+        init = self.member(value.cls, "__init__")
+        return self._set_in_init(init, name) if isinstance(init, Function) else None
+
     def _set_in_init(self, source: Function, name: str) -> Value | None:
         """What `__init__` sets an attribute to."""
         if isinstance(source.node, ast.Lambda) or not source.node.args.args:
@@ -388,9 +396,11 @@ class Resolver:
             target = child.target if isinstance(child, ast.AnnAssign) else targets[0] if targets else None
             value = child.value if isinstance(child, (ast.Assign, ast.AnnAssign)) else None
             if _is_attribute_of(target, this, name) and value is not None:
+                if isinstance(child, ast.AnnAssign):
+                    return self.annotation_node(child.annotation, source.scope)
                 scope = self.function_scope(source)
                 self._bind_annotated(source, scope)
-                return self.evaluate_quietly(value, scope)
+                return _unless_none(self.evaluate_quietly(value, scope))
         return None
 
     def _bind_annotated(self, function: Function, scope: Scope) -> None:
@@ -408,14 +418,16 @@ class Resolver:
             found = cls.more(name)
         if found is not None or (cls.more is None and name in cls.scope.names):
             return found
-        for base in cls.bases:
+        for base in _linear(cls)[1:]:
             if isinstance(base, Class):
-                found = self.member(base, name)
+                found = base.scope.names.get(name)
+                if found is None and base.more is not None:
+                    found = base.more(name)
                 if found is not None:
                     return found
-            elif isinstance(base, Live) and objects.is_class(base.obj):
-                member = objects.class_lookup(base.obj, name)  # type: ignore[arg-type]
-                if member is not MISSING and base.obj is not object:
+            elif base is not object:
+                member = objects.class_dict(base).get(name, MISSING)
+                if member is not MISSING:
                     return self.lift(member)
         return None
 
@@ -534,12 +546,35 @@ class Resolver:
         return Instance(origin, is_exact=False)
 
 
+def _unless_none(value: Value | None) -> Value | None:
+    """None in an attribute or an outer name mostly means "not yet": other code will change it."""
+    return None if isinstance(value, Live) and value.obj is None else value
+
+
 def _only(node: ast.stmt, name: str) -> ast.stmt:
     """An import statement reduced to what it binds to one name."""
     if isinstance(node, ast.ImportFrom):
         names = [alias for alias in node.names if (alias.asname or alias.name) == name]
         return ast.copy_location(ast.ImportFrom(node.module, names or node.names, node.level), node)
     return node
+
+
+def _linear(cls: Class) -> list[Class | type]:
+    """The class and its known bases in the order in which Python looks members up."""
+    orders: list[list[Class | type]] = []
+    for base in cls.bases:
+        if isinstance(base, Class):
+            orders.append(_linear(base))
+        elif isinstance(base, Live) and isinstance(base.obj, type):
+            orders.append(list(objects.mro(base.obj)))
+    orders.append([order[0] for order in orders])
+    result: list[Class | type] = [cls]
+    while orders := [order for order in orders if order]:
+        heads = [order[0] for order in orders]
+        good = next((h for h in heads if not any(h is later for order in orders for later in order[1:])), heads[0])
+        result.append(good)
+        orders = [[item for item in order if item is not good] for order in orders]
+    return result
 
 
 def _class_of(value: Value | None) -> type | None:

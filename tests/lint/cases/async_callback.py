@@ -1,0 +1,91 @@
+# %% setup
+import asyncio, functools, itertools, threading, signal, re
+from concurrent.futures import ThreadPoolExecutor
+import pandas as pd
+async def score(x):
+    await asyncio.sleep(0)
+    return x
+async def handler(*a): return None
+items = [3, 1, 2]
+df = pd.DataFrame({"u": [1, 2]})
+loop = asyncio.new_event_loop()
+class Model:
+    async def predict(self, x): return x
+model = Model()
+def each(fn, xs):
+    return [fn(x) for x in xs]
+# %%
+xs = list(map(score, items))  # expect: async-callback
+print(xs[0] + 1)
+# %%
+xs = list(filter(score, items))  # expect: async-callback
+# %%
+best = min(items, key=score)  # expect: async-callback
+# %%
+items.sort(key=score)  # expect: async-callback
+# %%
+best = sorted(items, key=lambda x: score(x))  # expect: async-callback
+# %%
+threading.Thread(target=score, args=(1,)).start()  # expect: async-callback
+# %%
+with ThreadPoolExecutor() as ex:
+    f = ex.submit(score, 1)  # expect: async-callback
+    print(f.result())
+# %%
+r = await asyncio.to_thread(score, 1)  # expect: async-callback
+# %%
+loop.call_later(1, handler)  # expect: async-callback
+# %%
+asyncio.get_running_loop().call_soon(handler)  # expect: async-callback
+# %%
+t = asyncio.create_task(score(1))
+t.add_done_callback(handler)  # expect: async-callback
+await t
+# %%
+df["r"] = df["u"].apply(score)  # expect: async-callback
+# %%
+df["r"] = df["u"].map(lambda u: score(u))  # expect: async-callback
+# %%
+total = functools.reduce(score, items)  # expect: async-callback
+# %%
+best = max(items, key=model.predict)  # expect: async-callback
+# %%
+timer = threading.Timer(1, handler)  # expect: async-callback
+# %%
+for r in map(score, items):  # expect: async-callback
+    print(r + 1)
+# %%
+text = re.sub("a", handler, "abc")  # expect: async-callback
+# %%
+total = sum(map(score, items))  # expect: async-callback
+# %%
+async def job(): return 1
+t = threading.Thread(target=job)  # expect: async-callback
+t.start()
+# %% ok
+rs = await asyncio.gather(*map(score, items))
+# %% ok
+rs = [await c for c in map(score, items)]
+# %% ok
+t = threading.Thread(target=lambda: asyncio.run(score(1)))
+t.start()
+# %% ok
+rs = await asyncio.gather(*each(score, items))
+# %% ok
+t = asyncio.create_task(score(1))
+t.add_done_callback(lambda t: print(t))
+await t
+# %% ok
+loop.call_soon(print, 1)
+best = max(items, key=lambda x: -x)
+# %% ok
+for fut in asyncio.as_completed(list(map(score, items))):
+    print(await fut)
+# %% ok
+from functools import partial
+jobs = list(map(partial(score), items))
+rs = await asyncio.gather(*jobs)
+# %% ok
+tools = [score, handler]
+by_name = {t.__name__: t for t in tools}
+print(sorted(tools, key=lambda t: t.__name__))

@@ -1,0 +1,91 @@
+# %% setup
+import asyncio
+async def fetch(x=0):
+    await asyncio.sleep(0)
+    return x
+def live_helper(x):
+    return asyncio.run(fetch(x))
+def safe_helper(x):
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(fetch(x))
+    return None
+# %%
+r = asyncio.run(fetch(1))  # expect: asyncio-run
+# %%
+print(asyncio.run(fetch(1)))  # expect: asyncio-run
+# %%
+loop = asyncio.new_event_loop()
+r = loop.run_until_complete(fetch(1))  # expect: asyncio-run
+# %%
+asyncio.get_event_loop().run_until_complete(fetch(1))  # expect: asyncio-run
+# %%
+with asyncio.Runner() as runner:
+    runner.run(fetch(1))  # expect: asyncio-run
+# %%
+from asyncio import run
+run(fetch(1))  # expect: asyncio-run
+# %%
+import asyncio as aio
+aio.run(fetch(1))  # expect: asyncio-run
+# %%
+async def main():
+    loop = asyncio.get_running_loop()
+    return loop.run_until_complete(fetch(1))  # expect: asyncio-run
+await main()
+# %%
+live_helper(1)  # expect: asyncio-run
+# %%
+asyncio.run(fetch(1), debug=True)  # expect: asyncio-run
+# %%
+def outer():
+    return inner()
+def inner():
+    return asyncio.run(fetch(1))  # expect: asyncio-run
+outer()
+# %%
+for i in range(3):
+    asyncio.run(fetch(i))  # expect: asyncio-run
+# %%
+loop = asyncio.get_event_loop()
+loop.run_forever()  # expect: asyncio-run
+# %%
+results = [asyncio.run(fetch(i)) for i in range(3)]  # expect: asyncio-run
+# %% ok
+await fetch(1)
+# %% ok
+import threading
+threading.Thread(target=asyncio.run, args=(fetch(1),)).start()
+# %% ok
+def job():
+    return asyncio.run(fetch(1))
+r = await asyncio.to_thread(job)
+# %% ok
+try:
+    asyncio.get_running_loop()
+except RuntimeError:
+    asyncio.run(fetch(1))
+# %% ok
+def cli():
+    asyncio.run(fetch(1))
+# %% ok
+import nest_asyncio
+nest_asyncio.apply()
+asyncio.run(fetch(1))
+# %% ok
+r = safe_helper(1)
+# %% ok
+loop = asyncio.get_event_loop()
+if loop.is_running():
+    t = loop.create_task(fetch(1))
+else:
+    loop.run_until_complete(fetch(1))
+# %% ok
+import subprocess
+def run(cmd): return cmd
+run("ls")
+# %% ok
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as ex:
+    print(ex.submit(lambda: asyncio.run(fetch(1))).result())

@@ -1,0 +1,181 @@
+# %% setup
+import asyncio, time, subprocess, os, queue, threading, urllib.request, socket
+import httpx, requests
+from openai import OpenAI
+from concurrent.futures import ThreadPoolExecutor
+pool = ThreadPoolExecutor(2)
+jobs = queue.Queue()
+sync_http = httpx.Client()
+client = OpenAI(api_key="k")
+http = requests.Session()
+def nap(s=1): time.sleep(s)
+def deep(): nap()
+from time import sleep
+zzz = time.sleep
+class Chain:
+    def invoke(self, x): return x
+    async def ainvoke(self, x): return x
+chain = Chain()
+async def tick(): await asyncio.sleep(0.01)
+# %%
+async def f():
+    time.sleep(1)  # expect: blocking-call
+# %%
+async def f():
+    sleep(1)  # expect: blocking-call
+# %%
+async def f():
+    zzz(1)  # expect: blocking-call
+# %%
+async def f():
+    nap()  # expect: blocking-call
+# %%
+async def f():
+    deep()  # expect: blocking-call
+# %%
+def helper():
+    time.sleep(1)
+async def f():
+    helper()  # expect: blocking-call
+# %%
+async def f():
+    return requests.get("http://x")  # expect: blocking-call
+# %%
+async def f():
+    return http.get("http://x").json()  # expect: blocking-call
+# %%
+async def f(u):
+    return sync_http.get(u).text  # expect: blocking-call
+# %%
+async def f(u):
+    with httpx.Client() as c:
+        return c.post(u)  # expect: blocking-call
+# %%
+async def f(m):
+    return client.chat.completions.create(model="m", messages=m)  # expect: blocking-call
+# %%
+async def f():
+    c = OpenAI(api_key="k")
+    return c.embeddings.create(model="m", input="x")  # expect: blocking-call
+# %%
+async def f():
+    return subprocess.check_output(["ls"])  # expect: blocking-call
+# %%
+async def f():
+    p = subprocess.Popen(["ls"])
+    p.wait()  # expect: blocking-call
+# %%
+async def f():
+    os.system("ls")  # expect: blocking-call
+# %%
+async def f():
+    return jobs.get()  # expect: blocking-call
+# %%
+async def f():
+    return pool.submit(nap).result()  # expect: blocking-call
+# %%
+async def f():
+    fut = pool.submit(nap)
+    return fut.result()  # expect: blocking-call
+# %%
+async def f():
+    e = threading.Event()
+    e.wait()  # expect: blocking-call
+# %%
+async def f(x):
+    return chain.invoke(x)  # expect: blocking-call
+# %%
+async def f():
+    for i in range(3):
+        await tick()
+        time.sleep(0.5)  # expect: blocking-call
+# %%
+async def gen():
+    while True:
+        time.sleep(1)  # expect: blocking-call
+        yield 1
+# %%
+async def f():
+    s = socket.create_connection(("localhost", 80))  # expect: blocking-call
+# %%
+t = asyncio.create_task(tick())
+nap(2)  # expect: blocking-call
+await t
+# %%
+async def f():
+    import requests as rq
+    return rq.post("http://x")  # expect: blocking-call
+# %%
+async def f():
+    r = urllib.request.urlopen("http://x")  # expect: blocking-call
+    return r.read()
+# %%
+class Tool:
+    def _wait(self): time.sleep(1)
+    async def run(self):
+        self._wait()  # expect: blocking-call
+# %%
+async def f():
+    xs = [time.sleep(0.2) for _ in range(3)]  # expect: blocking-call
+# %% ok
+time.sleep(1)
+requests.get
+# %% ok
+async def f():
+    await asyncio.to_thread(time.sleep, 1)
+# %% ok
+async def f():
+    await asyncio.get_running_loop().run_in_executor(None, lambda: time.sleep(1))
+# %% ok
+async def f():
+    def work():
+        time.sleep(1)
+    await asyncio.to_thread(work)
+# %% ok
+def f():
+    time.sleep(1)
+# %% ok
+async def f():
+    return time.time(), time.monotonic()
+# %% ok
+async def f():
+    return jobs.get_nowait(), jobs.get(block=False)
+# %% ok
+async def f():
+    t = asyncio.create_task(tick())
+    await t
+    return t.result()
+# %% ok
+async def f():
+    return await chain.ainvoke(1)
+# %% ok
+async def f():
+    e = asyncio.Event()
+    await e.wait()
+# %% ok
+async def f():
+    async with httpx.AsyncClient() as c:
+        return await c.get("http://x")
+# %% ok
+async def f():
+    time.sleep(0)
+# %% ok
+async def f(d):
+    return d.get("x"), {"a": 1}.get("a"), os.environ.get("HOME")
+# %% ok
+async def f():
+    return " ".join(["a"]), os.path.join("a", "b")
+# %% ok
+async def f():
+    p = await asyncio.create_subprocess_exec("ls")
+    await p.wait()
+    out = await p.communicate()
+# %% ok
+t = asyncio.create_task(tick())
+await t
+time.sleep(0.2)
+# %% ok
+async def f():
+    fut = pool.submit(nap)
+    await asyncio.wrap_future(fut)
+    return fut.result()

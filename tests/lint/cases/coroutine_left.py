@@ -1,0 +1,46 @@
+# %% setup
+import asyncio
+async def fetch(x):
+    await asyncio.sleep(0.01)
+    return {"x": x}
+async def gen():
+    yield 1
+# %%
+job = fetch(1)  # expect: coroutine-left
+print("made")
+# %%
+jobs = {k: fetch(k) for k in "ab"}  # expect: coroutine-left
+# %%
+a, b = fetch(1), fetch(2)  # expect: coroutine-left
+await a
+# %%
+jobs = []
+jobs += [fetch(1)]  # expect: coroutine-left
+# %%
+jobs = (fetch(1), 2)  # expect: coroutine-left
+# %%
+for i in range(1):
+    last = fetch(i)  # expect: missing-await
+# %%
+d = {}
+d["a"] = fetch(1)  # expect: coroutine-left
+# %% ok
+job = asyncio.create_task(fetch(1))
+# %% ok
+agen = gen()
+# %% ok
+job = fetch(1)
+async def later():
+    return await job
+# %% ok
+from functools import partial
+job = partial(fetch, 1)
+go = lambda: fetch(2)
+# %% ok
+rs = asyncio.gather(fetch(1), fetch(2))
+# %% ok
+job = fetch(1)
+job.close()
+# %% ok
+c = fetch(1)
+asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(c))

@@ -1,0 +1,82 @@
+# %% setup
+import asyncio
+async def fetch(x=0):
+    await asyncio.sleep(0)
+    return x
+done = fetch(1)
+closed = [fetch(2), fetch(3)]
+for c in [done, *closed]:
+    c.close()
+# %%
+x = await done  # expect: reused-coroutine
+# %%
+rs = await asyncio.gather(*closed)  # expect: reused-coroutine
+# %%
+t = asyncio.create_task(done)  # expect: reused-coroutine
+# %%
+c = fetch(1)
+for _ in range(2):
+    await c  # expect: reused-coroutine
+# %%
+c = fetch(1)
+t = asyncio.create_task(c)
+await c  # expect: reused-coroutine
+# %%
+cs = [fetch(i) for i in range(2)]
+a = await asyncio.gather(*cs)
+b = await asyncio.gather(*cs)  # expect: reused-coroutine
+# %%
+async def main():
+    c = fetch(1)
+    print(await c)
+    print(await c)  # expect: reused-coroutine
+await main()
+# %%
+c = fetch(1)
+await asyncio.wait_for(c, 1)
+await asyncio.wait_for(c, 1)  # expect: reused-coroutine
+# %%
+c1 = c2 = fetch(1)
+await c1
+await c2  # expect: reused-coroutine
+# %% ok
+c = fetch(1)
+if c:
+    await c
+else:
+    await c
+# %% ok
+for i in range(2):
+    c = fetch(i)
+    await c
+# %% ok
+t = asyncio.create_task(fetch(1))
+await t
+await t
+# %% ok
+done = fetch(1)
+await done
+# %% ok
+cs = [fetch(i) for i in range(3)]
+for c in cs:
+    await c
+# %% ok
+f = asyncio.gather(fetch(1), fetch(2))
+await f
+await f
+# %% ok
+c = fetch(1)
+try:
+    r = await asyncio.wait_for(c, 1)
+except TimeoutError:
+    c = fetch(2)
+    r = await c
+# %% ok
+make = lambda: fetch(1)
+await make()
+await make()
+# %% ok
+c = fetch(1)
+a = await c
+c = fetch(2)
+b = await c

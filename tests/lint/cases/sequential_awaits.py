@@ -1,0 +1,115 @@
+# %% setup
+import asyncio
+async def fetch(x, n=0):
+    await asyncio.sleep(0.01)
+    return {"x": x}
+async def other(x):
+    await asyncio.sleep(0.01)
+    return x
+log = []
+async def logged(x):
+    log.append(x)
+    return x
+class Api:
+    async def get(self, k): return k
+    async def read(self, n): return n
+    async def ask(self, q): return q
+api = Api()
+urls = [1, 2, 3]
+sem = asyncio.Semaphore(2)
+q = asyncio.Queue()
+# %%
+pages = [await fetch(u) for u in urls]  # expect: sequential-awaits
+# %%
+s = {await other(u) for u in urls}  # expect: sequential-awaits
+# %%
+out = []
+for u in urls:
+    out.append(await fetch(u))  # expect: sequential-awaits
+# %%
+out = {}
+for u in urls:
+    out[u] = await api.get(u)  # expect: sequential-awaits
+# %%
+async def main():
+    out = []
+    for u in urls:
+        r = await fetch(u)  # expect: sequential-awaits
+        out.append(r["x"])
+    return out
+# %%
+a = await fetch(1)
+b = await other(2)  # expect: sequential-awaits
+# %%
+a = await api.ask("x")
+b = await api.ask("y")  # expect: sequential-awaits
+c = await api.ask("z")
+# %%
+async def main():
+    a = await fetch(1)
+    b = await fetch(2)  # expect: sequential-awaits
+    return a, b
+# %%
+total = 0
+for u in urls:
+    total += (await fetch(u))["x"]  # expect: sequential-awaits
+# %%
+answers = [(await api.ask(u)).upper() for u in "ab"]
+# %%
+for i, u in enumerate(urls):
+    urls[i] = await other(u)  # expect: sequential-awaits
+# %% ok
+a = await fetch(1)
+b = await fetch(a["x"])
+# %% ok
+for u in urls:
+    await fetch(u)
+# %% ok
+for u in urls:
+    r = await fetch(u)
+    if r["x"] == 2:
+        break
+# %% ok
+rs = await asyncio.gather(*[fetch(u) for u in urls])
+# %% ok
+a = await logged(1)
+b = await logged(2)
+# %% ok
+a = await api.read(1)
+b = await api.read(2)
+# %% ok
+items = [await q.get() for _ in range(2)]
+# %% ok
+state = 0
+for u in urls:
+    state = await other(state + u)
+# %% ok
+for u in urls:
+    async with sem:
+        x = await fetch(u)
+# %% ok
+ts = [asyncio.create_task(fetch(u)) for u in urls]
+rs = [await t for t in ts]
+# %% ok
+a = await fetch(1)
+print(a)
+b = await fetch(2)
+# %% ok
+for u in urls:
+    r = await fetch(u)
+    print(r)
+# %% ok
+for u in urls:
+    r = await fetch(u)
+    await asyncio.sleep(1)
+# %% ok
+t1 = asyncio.create_task(fetch(1))
+t2 = asyncio.create_task(fetch(2))
+a = await t1
+b = await t2
+# %% ok
+history = []
+for u in urls:
+    history.append({"q": u})
+    reply = await other(history)
+    history.append(reply)
