@@ -44,17 +44,35 @@ WAKE_UP = BuiltinFunctionType
 _PythonTask: type = tasks._PyTask  # type: ignore[attr-defined]
 
 
+class Step:
+    """A step of a task that calls `watch` on its way; in logs and debuggers it passes for the step itself."""
+
+    __slots__ = ("__self__", "callback", "ready", "watch")
+
+    def __init__(self, watch: Callable[..., None], callback: Any, ready: float) -> None:
+        self.watch = watch
+        self.callback = callback
+        self.ready = ready
+        #: The task, as for any method; asyncio names it when it logs a slow step.
+        self.__self__ = callback.__self__
+
+    def __call__(self, *args: Any) -> None:
+        self.watch(self.callback, self.ready, *args)
+
+
 def is_step(callback: Any) -> bool:
     """Whether a callback is the step of a task; `callback.__self__` is that task then."""
     kind = type(callback)
     if kind is MethodType:
         return isinstance(callback.__self__, _PythonTask) and callback.__name__ in ("__step", "__wakeup")
     # By its name too: `loop.call_soon(task.cancel)` is a builtin of a task as well.
-    return kind is STEP or (kind is WAKE_UP and callback.__name__ == "task_wakeup")
+    return kind is STEP or kind is Step or (kind is WAKE_UP and callback.__name__ == "task_wakeup")
 
 
 def may_be_first(step: Any) -> bool:
     """Whether a step may be a task's first: not if something has woken the task up."""
+    while type(step) is Step:
+        step = step.callback
     return type(step) is STEP or getattr(step, "__name__", None) == "__step"
 
 
@@ -135,14 +153,15 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
                 or (may_be_first(callback) and log.register(task, context, ready))
                 or log.is_traced(context)
             ):
-                return call_soon_before(step, callback, ready, *args, context=context)
+                return call_soon_before(Step(step, callback, ready), *args, context=context)
         return call_soon_before(callback, *args, context=context)
 
     ready_handles = catch_up(loop, log)
     for position, handle in enumerate(ready_handles):
         if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
-            args = (handle._callback, now(), *handle._args)
-            ready_handles[position] = asyncio.Handle(step, args, loop, handle._context)
+            ready_handles[position] = asyncio.Handle(
+                Step(step, handle._callback, now()), handle._args, loop, handle._context
+            )
     replacements = Replacements(loop, {"call_soon": call_soon})
     factory_hook = FactoryHook(loop, log)
 

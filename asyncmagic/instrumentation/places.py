@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
+
+from asyncmagic.tracing.model import Attributes
+from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, CODE_STACK
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _STANDARD_LIBRARY = tuple(
@@ -14,6 +18,9 @@ _STANDARD_LIBRARY = tuple(
 )
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets"))
+
+#: The user's frames that a call remembers.
+_FRAMES = 8
 
 
 @lru_cache(maxsize=4096)
@@ -28,6 +35,23 @@ def is_users(filename: str) -> bool:
 def is_housekeeping(filename: str) -> bool:
     """Whether tasks of that file's coroutines are the kernel's or ours: they are no part of a user's trace."""
     return filename.startswith(_OURS) or any(part in filename for part in _KERNEL)
+
+
+def calling_place() -> Attributes:
+    """Return where the user's code, on the stack of whatever runs now, asks for it: `code.*` attributes, or none.
+
+    `code.stacktrace` has the user's frames alone, the innermost first, as `file:line function`.
+    """
+    frames: list[str] = []
+    place: Attributes = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and len(frames) < _FRAMES:
+        code = frame.f_code
+        if is_users(code.co_filename) and not is_housekeeping(code.co_filename):
+            place = place or {CODE_FILE: code.co_filename, CODE_LINE: frame.f_lineno, CODE_FUNCTION: code.co_qualname}
+            frames.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
+        frame = frame.f_back
+    return {**place, CODE_STACK: "\n".join(frames)} if place else {}
 
 
 def line_at(code: CodeType, instruction: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 import time
@@ -31,6 +32,8 @@ INDEX = 1 << 32
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
 UNKNOWN, LOOK = -1.0, -2.0
+
+logger = logging.getLogger("asyncmagic")
 
 #: Start, end and current span of a callback that held the loop and was no step of a watched task.
 Held = tuple[float, float, Span | None]
@@ -119,32 +122,36 @@ class TaskLog:
 
     def register(self, task: asyncio.Task[Any], context: Context | None, born: float) -> TaskRecord | None:
         """Watch a task if it belongs to a trace; it is being made by whatever runs now."""
-        # Written out, since it runs once a task: every call it does not make is a tenth of a loop's step.
-        inherited = _read_span() if context is None else context.get(_current_span)
-        maker = _current_task(self.loop())
-        if maker is task:
-            # It was there before us, or belongs to nobody: it has only yielded.
-            return None
-        # A context made for the task says where it belongs, if that is another place than where it is made.
-        here = _read_span() if inherited is None else inherited
-        record = self.live.get(id(maker))
-        above: TaskRecord | Span
-        if record is not None and record.inherited is here:
-            above = record
-        elif (span := self._birth_above(maker, here) if self._births else here) is not None:
-            above = span
-        else:
-            return None
-        coroutine: Any = task.get_coro()
         try:
-            code, name = coroutine.cr_code, coroutine.__qualname__
-            if self._is_passed_over[id(code)]:
+            # Written out, since it runs once a task: every call it does not make is a tenth of a loop's step.
+            inherited = _read_span() if context is None else context.get(_current_span)
+            maker = _current_task(self.loop())
+            if maker is task:
+                # It was there before us, or belongs to nobody: it has only yielded.
                 return None
-        except (AttributeError, KeyError):
-            name = _name(coroutine)
-            if self._passes_over(coroutine):
+            # A context made for the task says where it belongs, if that is another place than where it is made.
+            here = _read_span() if inherited is None else inherited
+            record = self.live.get(id(maker))
+            above: TaskRecord | Span
+            if record is not None and record.inherited is here:
+                above = record
+            elif (span := self._birth_above(maker, here) if self._births else here) is not None:
+                above = span
+            else:
                 return None
-        return self._add(task, above, inherited, name, self._site(), born)
+            coroutine: Any = task.get_coro()
+            try:
+                code, name = coroutine.cr_code, coroutine.__qualname__
+                if self._is_passed_over[id(code)]:
+                    return None
+            except (AttributeError, KeyError):
+                name = _name(coroutine)
+                if self._passes_over(coroutine):
+                    return None
+            return self._add(task, above, inherited, name, self._site(), born)
+        except Exception:
+            self._fail()
+            return None
 
     def catch_up(self, task: asyncio.Task[Any], context: Context) -> None:
         """Watch a task that was made before its loop was watched, and has not begun."""
@@ -165,19 +172,28 @@ class TaskLog:
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
-        del self.live[record.key]
-        # Not `task.exception()`: that would count as reading it.
-        error = task._exception
-        if error is not None:
-            record.outcome = type_name(error)
-        else:
-            record.outcome = "CancelledError" if task.cancelled() else ""
-        if task.get_name()[:5] != "Task-":
-            record.name = given_name(task) or record.name
-        record.looked = record.since
-        self._ended.append(record)
-        if len(self.steps) > CHUNK:
-            self.pack()
+        try:
+            del self.live[record.key]
+            # Not `task.exception()`: that would count as reading it.
+            error = task._exception
+            if error is not None:
+                record.outcome = type_name(error)
+            else:
+                record.outcome = "CancelledError" if task.cancelled() else ""
+            if task.get_name()[:5] != "Task-":
+                record.name = given_name(task) or record.name
+            record.looked = record.since
+            self._ended.append(record)
+            if len(self.steps) > CHUNK:
+                self.pack()
+        except Exception:
+            self._fail()
+
+    def _fail(self) -> None:
+        """See no new tasks because of the exception being handled; say so once."""
+        if self._most:
+            logger.exception("the tasks of a loop are not watched any more; your code is not affected")
+        self._most = 0
 
     def pack(self) -> None:
         """Pack the steps so far. Where another thread is at it, leave it to that thread."""

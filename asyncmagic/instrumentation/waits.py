@@ -57,7 +57,7 @@ class Waits:
         self._words: dict[int, str] = {}
 
     def number(self, task: asyncio.Task[Any]) -> int:
-        """Return the number of what the suspended `task` waits for; 1 and up. Call it on the loop's thread."""
+        """Return the number of what the suspended `task` waits for, 0 if it cannot be told; on the loop's thread."""
         key: list[int | str] = []
         add = key.append
         coroutine: Any = task.get_coro()
@@ -66,13 +66,17 @@ class Waits:
                 add(id(coroutine.cr_code))
                 add(coroutine.cr_frame.f_lasti)
                 coroutine = coroutine.cr_await
-        except AttributeError:
+        except Exception:
             # A future's iterator, a generator, a foreign awaitable: the end of what can be followed.
             pass
-        if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
-            add(_leaf(future))
-        known = tuple(key)
-        return self._numbers.get(known) or self._new(known, task)
+        try:
+            if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
+                add(_leaf(future))
+            known = tuple(key)
+            return self._numbers.get(known) or self._new(known, task)
+        except Exception:
+            # Somebody's awaitable does not answer as others do: this wait stays without words.
+            return 0
 
     def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
         chain: list[tuple[CodeType, int]] = []

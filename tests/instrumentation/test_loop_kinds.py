@@ -1,0 +1,328 @@
+"""Whatever kind of loop it is, and whatever else hangs on it: the same tasks, parents and states."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from asyncmagic.instrumentation import tasklog
+from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.tracing import Trace, Tracer
+from tests.conftest import VirtualLoop
+from tests.instrumentation.test_loop import named, states, traced, tree
+
+eager = getattr(asyncio, "eager_task_factory", None)
+needs_eager_tasks = pytest.mark.skipif(eager is None, reason="eager tasks came with Python 3.12")
+
+
+async def leaf() -> str:
+    await asyncio.sleep(0.05)
+    return "leaf"
+
+
+async def branch() -> list[str]:
+    return list(await asyncio.gather(*(asyncio.create_task(leaf(), name=name) for name in ("left", "right"))))
+
+
+async def main(_: Tracer) -> None:
+    assert await asyncio.create_task(branch(), name="branch") == ["leaf", "leaf"]
+
+
+TREE = {"cell": None, "branch": "cell", "left": "branch", "right": "branch"}
+
+
+def traced_for_real(run: Callable[[Coroutine[Any, Any, Trace]], Trace], main: Callable[[Tracer], Any] = main) -> Trace:
+    tracer = Tracer()
+
+    async def cell() -> Trace:
+        before = dict(vars(asyncio.get_running_loop()))
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await main(tracer)
+            tracer.end_trace(trace)
+        assert vars(asyncio.get_running_loop()).keys() == before.keys()
+        return trace
+
+    return run(cell())
+
+
+def outcomes(trace: Trace) -> list[str]:
+    return [span.outcome for span in trace.spans]
+
+
+def test_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+    trace = traced_for_real(uvloop.run)
+    assert tree(trace) == TREE
+    assert outcomes(trace) == ["done"] * 4
+    seen = named(trace, "left").states
+    assert seen is not None
+    assert [state for _, state, _ in seen] == ["ready", "running", "waiting", "ready", "running", "waiting"]
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile", "afterwards"])
+def test_debug_mode_keeps_its_log_of_slow_steps(when: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def slow() -> None:
+        time.sleep(0.02)
+
+    async def body(tracer: Tracer) -> None:
+        loop = asyncio.get_running_loop()
+        loop.slow_callback_duration = 0.01
+        if when == "meanwhile":
+            loop.set_debug(True)
+            await asyncio.sleep(0)
+        await main(tracer)
+        await asyncio.create_task(slow(), name="slow")
+        if when == "afterwards":
+            loop.set_debug(False)
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        trace = traced_for_real(lambda cell: asyncio.run(cell, debug=when != "meanwhile"), body)
+    assert tree(trace) == {**TREE, "slow": "cell"}
+    assert any("<Task" in message and "slow" in message for message in caplog.messages)
+
+
+@needs_eager_tasks
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_eager_tasks(loop: VirtualLoop, when: str) -> None:
+    async def quick() -> str:
+        loop.advance(0.01)
+        asyncio.create_task(leaf(), name="below quick")  # noqa: RUF006 - it is the cell that waits
+        return "quick"
+
+    async def body(tracer: Tracer) -> None:
+        if when == "meanwhile":
+            loop.set_task_factory(eager)
+        # Not `asyncio.create_task`: before Python 3.13 it gives the name to the finished task.
+        task = asyncio.get_running_loop().create_task(quick(), name="quick")
+        assert task.done()
+        await main(tracer)
+
+    if when == "before":
+        loop.set_task_factory(eager)
+    trace = traced(loop, body)
+    assert loop.get_task_factory() is eager
+    assert tree(trace) == {**TREE, "quick": "cell", "below quick": "quick"}
+    assert states(named(trace, "quick")) == [(0, 10, "running", None)]
+    assert [state for _, _, state, _ in states(named(trace, "left"))] == ["waiting"]
+    assert set(outcomes(trace)) == {"done"}
+
+
+def test_a_task_factory_of_the_users(loop: VirtualLoop) -> None:
+    made = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    loop.set_task_factory(factory)
+    assert tree(traced(loop, main)) == TREE
+    assert loop.get_task_factory() is factory
+    assert len(made) == 4
+
+
+def test_tasks_written_in_python(loop: VirtualLoop) -> None:
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        return asyncio.tasks._PyTask(coroutine, loop=loop, **options)  # type: ignore[attr-defined,no-any-return]
+
+    loop.set_task_factory(factory)
+    trace = traced(loop, main)
+    assert tree(trace) == TREE
+    assert [state for _, _, state, _ in states(named(trace, "left"))] == ["waiting"]
+
+
+def test_anyio_task_groups(loop: VirtualLoop) -> None:
+    anyio = pytest.importorskip("anyio")
+
+    async def body(_: Tracer) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 9, name="stopped")
+            group.start_soon(leaf, name="leaf")
+            await anyio.sleep(0.1)
+            group.cancel_scope.cancel()
+
+    trace = traced(loop, body)
+    assert tree(trace) == {"cell": None, "stopped": "cell", "leaf": "cell"}
+    assert outcomes(trace) == ["done", "cancelled", "done"]
+    assert named(trace, "leaf").attributes["code.function.name"] == body.__qualname__
+
+
+def test_two_tracers_see_the_same(loop: VirtualLoop) -> None:
+    other = Tracer(clock=loop.clock)
+    traces = []
+
+    async def body(tracer: Tracer) -> None:
+        with instrument(other):
+            traces.append(other.start_trace("inner"))
+            # The current span is one for both: a context has room for one run.
+            with other.use(traces[0].root):
+                await main(tracer)
+            other.end_trace(traces[0])
+
+    traced(loop, body)
+    assert tree(traces[0]) == {"inner": None, "branch": "inner", "left": "branch", "right": "branch"}
+
+
+def test_hooks_that_come_and_go_in_any_order_leave_the_loop_as_it_was(loop: VirtualLoop) -> None:
+    async def body() -> None:
+        before = vars(loop).keys() - {"_ready"}
+        first, second, third = (instrument(Tracer(clock=loop.clock)) for _ in range(3))
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        await asyncio.create_task(leaf())
+        third.__enter__()
+        second.__exit__(None, None, None)
+        await asyncio.create_task(leaf())
+        third.__exit__(None, None, None)
+        await asyncio.create_task(leaf())
+        assert vars(loop).keys() - {"_ready"} == before
+
+    loop.run_until_complete(body())
+
+
+def test_tracing_may_begin_and_end_while_tasks_run(loop: VirtualLoop) -> None:
+    async def spin() -> int:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        return 1
+
+    async def body() -> None:
+        tasks = [asyncio.create_task(spin()) for _ in range(20)]
+        tracer = Tracer(clock=loop.clock)
+        for _ in range(6):
+            await asyncio.sleep(0)
+            with instrument(tracer):
+                trace = tracer.start_trace("cell")
+                with tracer.use(trace.root):
+                    tasks += [asyncio.create_task(spin()) for _ in range(20)]
+                    await asyncio.sleep(0)
+                tracer.end_trace(trace)
+        assert sum(await asyncio.gather(*tasks)) == 140
+
+    loop.run_until_complete(body())
+
+
+def test_another_thread_may_end_the_tracing_of_a_running_loop() -> None:
+    tracer = Tracer()
+    watching = instrument(tracer)
+
+    async def body() -> int:
+        loop = asyncio.get_running_loop()
+        watching.__enter__()
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            tasks = [asyncio.create_task(leaf()) for _ in range(10)]
+            await asyncio.sleep(0.01)
+            await asyncio.to_thread(watching.__exit__, None, None, None)
+            count = len(await asyncio.gather(*tasks))
+        assert not {"call_soon", "_run_once"} & vars(loop).keys()
+        return count
+
+    assert asyncio.run(body()) == 10
+
+
+def test_loops_that_come_and_go_are_not_kept() -> None:
+    tracer = Tracer()
+    seen: list[weakref.ref[asyncio.AbstractEventLoop]] = []
+
+    async def body() -> None:
+        seen.append(weakref.ref(asyncio.get_running_loop()))
+        await asyncio.create_task(leaf(), name="leaf")
+
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            for _ in range(3):
+                asyncio.run(body())
+        gc.collect()
+        assert [loop() for loop in seen] == [None] * 3
+        tracer.end_trace(trace)
+    assert [span.name for span in trace.spans if span.name == "leaf"] == ["leaf"] * 3
+
+
+def test_a_keyboard_interrupt_in_a_task_ends_its_span(loop: VirtualLoop) -> None:
+    async def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    tracer = Tracer(clock=loop.clock)
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+
+        async def cell() -> None:
+            with tracer.use(trace.root):
+                await asyncio.create_task(interrupted(), name="interrupted")
+
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_until_complete(cell())
+        tracer.end_trace(trace)
+    span = named(trace, "interrupted")
+    assert (span.outcome, span.attributes["error.type"]) == ("failed", "KeyboardInterrupt")
+
+
+def test_a_failure_of_the_watcher_is_logged_once_and_hurts_nobody(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any) -> str:
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(tasklog, "_name", broken)
+    traced(loop, main)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+NESTED = """
+import asyncio, sys
+import {module} as nest
+from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.tracing import Tracer
+when = {when!r}
+async def leaf():
+    await asyncio.sleep(0.02)
+    return 1
+async def outer():
+    return asyncio.get_event_loop().run_until_complete(asyncio.gather(leaf(), leaf()))
+async def cell():
+    tracer = Tracer()
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            if when == "meanwhile":
+                await asyncio.create_task(leaf())
+                nest.apply()
+                await asyncio.sleep(0)
+            assert await asyncio.gather(outer(), outer()) == [[1, 1], [1, 1]]
+        tracer.end_trace(trace)
+    assert "call_soon" not in vars(asyncio.get_running_loop())
+    return trace
+if when == "before":
+    nest.apply()
+trace = asyncio.run(cell())
+names = [(span.name, trace[span.parent_id].name, span.outcome) for span in trace.spans[1:]]
+print(sorted(names))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["nest_asyncio", "nest_asyncio2"])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_nest_asyncio(module: str, when: str) -> None:
+    pytest.importorskip(module)
+    program = NESTED.format(module=module, when=when)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    once = [("leaf", "cell", "done")] if when == "meanwhile" else []
+    assert done.stdout.strip() == str(
+        sorted([*once, *[("leaf", "outer", "done")] * 4, *[("outer", "cell", "done")] * 2])
+    )
