@@ -376,6 +376,7 @@ def load(shell: InteractiveShell) -> None:
     shell.ast_transformers.append(Rewriter(shell.user_ns))
     shell.register_magics(AsyncMagics)
     watcher = _watchers[shell] = CellWatcher(shell)
+    shell.configurables.append(watcher.settings)
     shell.events.register("pre_run_cell", watcher.pre_run_cell)
     shell.events.register("post_run_cell", watcher.post_run_cell)
     shell.set_hook("complete_command", _complete, str_key="%%agents")
@@ -391,4 +392,5 @@ def unload(shell: InteractiveShell) -> None:
     if (watcher := _watchers.pop(shell, None)) is not None:
         shell.events.unregister("pre_run_cell", watcher.pre_run_cell)
         shell.events.unregister("post_run_cell", watcher.post_run_cell)
+        shell.configurables.remove(watcher.settings)
         watcher.close()

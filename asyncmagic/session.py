@@ -52,6 +52,10 @@ class Session:
             if self._running == 0:
                 self._watching.close()
 
+    @property
+    def newest(self) -> Trace | None:
+        return self.traces[-1] if self.traces else None
+
     def _watch(self) -> None:
         for name in INSTRUMENTORS:
             self._watching.enter_context(self._guarded(name))
@@ -85,7 +89,7 @@ session = Session()
 
 def last_trace() -> Trace | None:
     """Return the newest trace of this process, or `None` before the first one."""
-    return session.traces[-1] if session.traces else None
+    return session.newest
 
 
 class trace:

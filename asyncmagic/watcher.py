@@ -11,7 +11,10 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
+from traitlets import Bool, Float, Int, List, TraitError, Unicode, default, observe, validate
+from traitlets.config import Configurable
 
+from asyncmagic.costs import sequence_cost
 from asyncmagic.diagnostics import Diagnostic, render_html, render_text
 from asyncmagic.instrumentation.never_awaited import Aftermath
 from asyncmagic.lint import check, registry
@@ -26,16 +29,45 @@ _REMEMBERED = 500
 _OURS = ("%%agents", "%%asynctrace", "%asynctrace")
 
 
+class AsyncMagic(Configurable):
+    """The settings: `%config AsyncMagic` shows them, `%config AsyncMagic.blocking_threshold = 0.05` sets one."""
+
+    rules = List(Unicode(), help="The rules that every cell is checked by.").tag(config=True)
+    trace_cells = Bool(False, help="Whether every cell is traced, as after `%asynctrace on`.").tag(config=True)
+    blocking_threshold = Float(
+        tracer.blocking_threshold, help="A step that holds the loop for longer is shown as blocked; seconds."
+    ).tag(config=True)
+    max_spans = Int(tracer.max_spans, help="The most spans that one trace keeps; the others are counted.").tag(
+        config=True
+    )
+
+    @default("rules")
+    def _all_rules(self) -> list[str]:
+        return list(registry)
+
+    @validate("rules")
+    def _known_rules(self, proposal: Any) -> list[str]:
+        rules: list[str] = proposal["value"]
+        if unknown := [rule for rule in rules if rule not in registry]:
+            raise TraitError(f"{', '.join(unknown)}: no such rule; known are {', '.join(registry)}")
+        return rules
+
+    @observe("blocking_threshold", "max_spans")
+    def _pass_on(self, change: Any) -> None:
+        setattr(tracer, change["name"], change["new"])
+
+
 class CellWatcher:
     """Registered for a shell's `pre_run_cell` and `post_run_cell`. Whatever fails in here is logged, never raised."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self.is_tracing = False
-        self.rules: frozenset[str] = frozenset(registry)
+        self.settings = AsyncMagic(parent=shell)
         self._trace: Trace | None = None
         self._static: list[Diagnostic] = []
         self._source = ""
+        self._files: list[str] = []
+        self._newest: Trace | None = None
         self._cells: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._broken: set[str] = set()
         self._said: dict[Diagnostic, str] = {}
@@ -45,7 +77,7 @@ class CellWatcher:
 
     def trace(self, on: bool) -> str:
         """Trace every following cell, or only those that ask for it."""
-        self.is_tracing = on
+        self.settings.trace_cells = on
         return f"asyncmagic traces {'every following cell' if on else 'only %%agents and %%asynctrace cells'}."
 
     def lint(self, words: list[str]) -> str:
@@ -55,11 +87,11 @@ class CellWatcher:
             case ["explain", rule] if rule in known:
                 return (sys.modules[registry[rule].__module__].__doc__ or "").strip()
             case ["on"]:
-                self.rules = frozenset(known)
+                self.settings.rules = known
             case ["off"]:
-                self.rules = frozenset()
+                self.settings.rules = []
             case [_, *_] if set(words) <= set(known):
-                self.rules = frozenset(words)
+                self.settings.rules = words
             case []:
                 pass
             case _:
@@ -67,7 +99,7 @@ class CellWatcher:
                 raise UsageError(
                     f"%asynctrace lint: {wrong} is no rule; write on, off, explain RULE, or: {' '.join(known)}"
                 )
-        return f"cells are checked for: {', '.join(sorted(self.rules)) or 'nothing'}"
+        return f"cells are checked for: {', '.join(self.settings.rules) or 'nothing'}"
 
     def close(self) -> None:
         self._aftermath.close()
@@ -91,13 +123,14 @@ class CellWatcher:
     def _begin(self, info: Any) -> None:
         source = self._source = info.raw_cell
         self._static = []
-        if self.rules and not info.silent:
+        self._newest = session.newest
+        if self.settings.rules and not info.silent:
             label = f"In [{len(self.shell.user_ns.get('In', ''))}]" if info.store_history else "this cell"
             self._remember(label, source, getattr(info, "transformed_cell", None))
-            self._static = check(source, self.shell.user_ns, rules=self.rules)
+            self._static = check(source, self.shell.user_ns, rules=self.settings.rules)
             self._show(self._static, source)
             self._aftermath.start(label)
-        if self.is_tracing and not source.lstrip().startswith(_OURS):
+        if self.settings.trace_cells and not source.lstrip().startswith(_OURS):
             first = next((line.strip() for line in source.splitlines() if line.strip()), "cell")
             self._trace = session.start_trace(first[:60])
             tracer.make_current(self._trace.root)
@@ -110,15 +143,18 @@ class CellWatcher:
             tracer.make_current(None)
             session.end_trace(trace, error=error)
             print(f"asyncmagic: {summarize(trace).headline()}")
+        if session.newest is not None and session.newest is not self._newest:
+            self._show_costs(session.newest)
         found = self._aftermath.finish(getattr(result, "result", None), error, self._static)
-        self._show([diagnostic for diagnostic in found if diagnostic.rule in self.rules], self._source)
+        self._show([diagnostic for diagnostic in found if diagnostic.rule in self.settings.rules], self._source)
 
     def _remember(self, label: str, source: str, transformed: str | None) -> None:
         """Note the file name under which the cell will run; older IPython does not tell what it transformed."""
         code = transformed if transformed is not None else self.shell.transform_cell(source)
         # Some versions have counted the cell already, others count it at its end.
-        for count in (self.shell.execution_count, self.shell.execution_count - 1):
-            name = self.shell.compile.get_code_name(source, code, count)
+        counts = (self.shell.execution_count, self.shell.execution_count - 1)
+        self._files = sorted({self.shell.compile.get_code_name(source, code, count) for count in counts})
+        for name in self._files:
             self._cells[name] = (label, source)
             self._cells.move_to_end(name)
         while len(self._cells) > _REMEMBERED:
@@ -126,13 +162,23 @@ class CellWatcher:
 
     # -- saying it
 
+    def _show_costs(self, trace: Trace) -> None:
+        """Say what awaiting one after another has cost, for the advice that was given before the cell ran."""
+        for diagnostic in self._static:
+            if diagnostic.rule == "sequential-awaits":
+                for file in self._files:
+                    if cost := sequence_cost(diagnostic.line, self._source, file, trace):
+                        print(f"asyncmagic: line {diagnostic.line}: {cost}", file=sys.stderr)
+
     def _show_late(self, diagnostic: Diagnostic, label: str, source: str) -> None:
-        if diagnostic.rule in self.rules:
+        if diagnostic.rule in self.settings.rules:
             self._show([diagnostic], source, label)
 
     def _show(self, diagnostics: Iterable[Diagnostic], source: str, label: str | None = None) -> None:
         fresh = [diagnostic for diagnostic in diagnostics if self._said.get(diagnostic) != source]
         known = [diagnostic for diagnostic in diagnostics if self._said.get(diagnostic) == source]
+        if len(self._said) > _REMEMBERED:
+            self._said.clear()
         self._said.update(dict.fromkeys(fresh, source))
         if known:
             again = ", ".join(f"{diagnostic.rule} in line {diagnostic.line}" for diagnostic in known)

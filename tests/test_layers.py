@@ -25,7 +25,7 @@ FLOORS = (
     {"instrumentation", "layout"},
     {"delta"},
     {"exporters", "widget", "terminal"},
-    {"lint", "runner", "kernel", "tasks", "wrappers"},
+    {"costs", "lint", "runner", "kernel", "tasks", "wrappers"},
     {"cell", "session", "rewrite"},
     {"doctor", "watcher"},
     {"magics"},
@@ -44,7 +44,7 @@ ACQUAINTED = {
 LIBRARIES = {
     "__init__": {"IPython"},
     "magics": {"IPython"},
-    "watcher": {"IPython"},
+    "watcher": {"IPython", "traitlets"},
     "rewrite": {"IPython"},
     "session": {"IPython"},
     "kernel": {"IPython", "ipykernel"},

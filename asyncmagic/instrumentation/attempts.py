@@ -3,67 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
 
 from asyncmagic.instrumentation._patch import Watcher, guarded
-from asyncmagic.instrumentation.answer import Answer, Json
-from asyncmagic.instrumentation.body import Body
+from asyncmagic.instrumentation.answer import Answer, error_kind, parse
+from asyncmagic.instrumentation.body import Body, cut
 from asyncmagic.instrumentation.llm import Question, read_answer, read_request
+from asyncmagic.instrumentation.places import calling_place
+from asyncmagic.instrumentation.request import Request, retry_after
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.model import Attributes, Kind, Span, SpanEvent
-from asyncmagic.tracing.redaction import redact, remember_secrets
+from asyncmagic.tracing.model import Attributes, Kind, Span, SpanEvent, Trace
+from asyncmagic.tracing.redaction import remember_secrets
 from asyncmagic.tracing.tracer import Tracer
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 _MOST_FAILED = 512
+_MOST_UNREAD = 64
 _MOST_PENDING = 256
 _LEAST_WAIT = 1_000_000  # nanoseconds; less is the client's own work
-_SECRET_HEADERS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie")
 _PHASES = {
-    "connect_tcp.started": semconv.EVENT_CONNECT,
-    "connect_unix_socket.started": semconv.EVENT_CONNECT,
-    "start_tls.started": semconv.EVENT_TLS,
-    "send_request_headers.started": semconv.EVENT_SEND,
-    "send_request_body.complete": semconv.EVENT_SENT,
-    "receive_response_headers.complete": semconv.EVENT_FIRST_BYTE,
+    f"{layer}.{step}": phase
+    for layer in ("connection", "http11", "http2", "proxy", "socks")
+    for step, phase in (
+        ("connect_tcp.started", semconv.EVENT_CONNECT),
+        ("connect_unix_socket.started", semconv.EVENT_CONNECT),
+        ("start_tls.started", semconv.EVENT_TLS),
+        ("send_request_headers.started", semconv.EVENT_SEND),
+        ("send_request_body.complete", semconv.EVENT_SENT),
+        ("receive_response_headers.complete", semconv.EVENT_FIRST_BYTE),
+    )
 }
-
-
-@dataclass(slots=True)
-class Request:
-    """What a client is about to send; `body` as bytes or as the object that becomes JSON."""
-
-    method: str
-    scheme: str
-    host: str
-    port: int | None
-    path: str
-    query: str
-    body: bytes | Json | None
-    headers: Mapping[str, str]
-
-    def secrets(self) -> Iterator[str]:
-        """Yield the keys and tokens that it carries."""
-        for name in _SECRET_HEADERS:
-            if value := self.headers.get(name):
-                yield value
-                yield value.partition(" ")[2]
-        for name, value in parse_qsl(self.query):
-            if any(word in name.lower() for word in ("key", "token", "secret", "sig", "pass")):
-                yield value
-
-    def body_hash(self) -> int:
-        """Return what tells this body from others."""
-        return hash(json.dumps(self.body, default=repr) if isinstance(self.body, dict) else self.body)
 
 
 @dataclass(slots=True)
@@ -73,13 +46,16 @@ class Call:
     span: Span
     question: Question
     url: str
-    attempts: int = 0
+    attempts: int = 1
     body_hash: int = 0
     failed_at: int = 0
 
 
 class Attempts(Watcher):
-    """Starts the span of each HTTP attempt, below the call that it is an attempt of."""
+    """Starts the span of each HTTP attempt, below the call that it is an attempt of.
+
+    Answers that came whole are read a little later, many at a time, or when the trace is looked at.
+    """
 
     def __init__(self, tracer: Tracer, library: str) -> None:
         super().__init__()
@@ -87,25 +63,39 @@ class Attempts(Watcher):
         self._library = library
         #: Calls whose last attempt failed, by the span above them: another attempt may follow.
         self._failed: OrderedDict[int, list[Call]] = OrderedDict()
+        self._unread: deque[Attempt] = deque()
 
     def __repr__(self) -> str:
         return f"the {self._library} instrumentor"
 
-    @guarded
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch inside the block; afterwards what is still patched somewhere passes everything on."""
+        self.tracer.add_source(self)
+        try:
+            yield
+        finally:
+            self.read_all()
+            self.is_on = False
+            self.tracer.remove_source(self)
+
+    def collect(self, trace: Trace) -> None:
+        """See `SpanSource`."""
+        self.read_all()
+
     def start(self, parent: Span, request: Request, *, full_pool: int | None = None) -> Attempt:
         """Start an attempt and its span; its call's too, unless it goes on with a call that failed.
 
         `full_pool` is the number of connections that the client allows, where that many are open.
         """
         now = self.tracer.clock()
-        name, described = _describe(request.method, request.scheme, request.host, request.port, request.path)
-        attributes = dict(described)
-        call = self._call(parent, request, described, now) if request.method == "POST" else None
-        if call is not None and call.attempts > 1:
-            attributes[semconv.HTTP_RESEND_COUNT] = call.attempts - 1
-        span = self.tracer.start_span(
-            name, kind="http", parent=parent if call is None else call.span, start=now, attributes=attributes
-        )
+        name, attributes = request.describe()
+        call = self._call(parent, request, attributes, now) if request.method == "POST" else None
+        if call is not None:
+            parent = call.span
+            if call.attempts > 1:
+                attributes = {**attributes, semconv.HTTP_RESEND_COUNT: call.attempts - 1}
+        span = self.tracer.start_span(name, kind="http", parent=parent, start=now, attributes=attributes)
         return Attempt(self, span, request, call, full_pool)
 
     def failed(self, call: Call, request: Request, at: int) -> None:
@@ -116,37 +106,60 @@ class Attempts(Watcher):
         if len(self._failed) > _MOST_FAILED:
             self._failed.popitem(last=False)
 
+    def read_later(self, attempt: Attempt) -> None:
+        """Note an attempt that has ended well, and whose answer is still to be read."""
+        self._unread.append(attempt)
+        if len(self._unread) >= _MOST_UNREAD:
+            self.read_all()
+
+    @guarded
+    def read_all(self) -> None:
+        """Read all answers that are still to be read."""
+        while self._unread:
+            try:
+                attempt = self._unread.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            attempt.write()
+
     def _call(self, parent: Span, request: Request, described: Attributes, now: int) -> Call | None:
-        url = str(described[semconv.URL])
         if failed := self._failed.get(parent.span_id):
-            call = _retried(failed, request, url)
+            call = _retried(failed, request, described[semconv.URL])
             if call is not None:
                 failed.remove(call)
                 self._retry(call, now)
                 return call
-        trace = parent.trace
-        keeps_content = trace is not None and trace.keeps_content
+        keeps_content = parent.trace is not None and parent.trace.keeps_content
         question = read_request(request.host, request.path, request.body, keeps_content=keeps_content)
         if question is None:
             return None
         attributes = question.attributes
+        attributes.update(calling_place())
         attributes[semconv.SERVER_ADDRESS] = described[semconv.SERVER_ADDRESS]
         attributes[semconv.SERVER_PORT] = described[semconv.SERVER_PORT]
         kind: Kind = "embeddings" if question.format.operation == "embeddings" else "chat"
         span = self.tracer.start_span(question.name, kind=kind, parent=parent, start=now, attributes=attributes)
-        return Call(span, question, url, attempts=1)
+        return Call(span, question, str(described[semconv.URL]))
 
     def _retry(self, call: Call, now: int) -> None:
         if call.span.has_ended:
             self.tracer.reopen_span(call.span)
         call.attempts += 1
-        self.tracer.set_attributes(call.span, {semconv.HTTP_RESEND_COUNT: call.attempts - 1})
-        self.tracer.add_event(
-            call.span,
-            semconv.EVENT_RETRY,
-            {semconv.HTTP_RESEND_COUNT: call.attempts - 1, semconv.BACK_OFF: (now - call.failed_at) / 1e9},
-            at=now,
-        )
+        call.span.attributes[semconv.HTTP_RESEND_COUNT] = call.attempts - 1
+        waited = {semconv.HTTP_RESEND_COUNT: call.attempts - 1, semconv.BACK_OFF: (now - call.failed_at) / 1e9}
+        self.tracer.add_event(call.span, semconv.EVENT_RETRY, waited, at=now)
+
+
+def _retried(failed: list[Call], request: Request, url: Any) -> Call | None:
+    """Return the failed call that this request tries again."""
+    count = request.headers.get("x-stainless-retry-count")
+    if count == "0":
+        return None
+    body_hash = request.body_hash()
+    for call in failed:
+        if (call.url, call.body_hash) == (url, body_hash) and count in (None, str(call.attempts)):
+            return call
+    return None
 
 
 class Attempt:
@@ -157,10 +170,14 @@ class Attempt:
         "_attempts",
         "_body",
         "_call",
+        "_handled",
+        "_has_content",
+        "_headers",
         "_last",
         "_pending",
         "_request",
         "_status",
+        "_whole",
         "clock",
         "full_pool",
         "is_over",
@@ -172,19 +189,24 @@ class Attempt:
         self, attempts: Attempts, span: Span, request: Request, call: Call | None, full_pool: int | None
     ) -> None:
         self.span = span
+        self.clock = attempts.tracer.clock
         self.is_over = False
         #: What httpcore told, and when: (name, nanoseconds).
         self.marks: list[tuple[str, int]] = []
+        #: The number of connections that the client allows, where the request may have had to wait for one.
         self.full_pool = full_pool
         self._attempts = attempts
-        self.clock = attempts.tracer.clock
         self._request: Request | None = request
         self._call = call
-        self._answer = None if call is None else Answer(keeps_content=semconv.INPUT_MESSAGES in call.span.attributes)
+        self._answer: Answer | None = None
         self._body: Body | None = None
+        self._has_content = False
+        self._handled = id(sys.exception())
+        self._headers: Mapping[str, str] = {}
+        self._last = span.start
         self._pending: list[bytes] = []
         self._status = 0
-        self._last = span.start
+        self._whole: bytes | None = None
 
     @property
     def is_on(self) -> bool:
@@ -198,20 +220,20 @@ class Attempt:
         self.marks.append((phase, self.clock()))
 
     @guarded
-    def answered(self, status: int, headers: Mapping[str, str], *, is_decoded: bool) -> None:
-        """Note the status and the headers; `is_decoded` says that the body will be told without its encoding."""
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note the status and the headers."""
         self._status = status
+        self._headers = headers
         self._last = self.clock()
-        attributes: Attributes = {semconv.HTTP_STATUS: status}
-        request_id = headers.get("x-request-id") or headers.get("request-id")
-        if request_id:
-            attributes[semconv.REQUEST_ID] = request_id
-        if status >= 400:
-            attributes[semconv.RETRY_AFTER] = retry_after(headers)
-        self._attempts.tracer.set_attributes(self.span, attributes)
-        if self._answer is not None:
-            encoding = "" if is_decoded else headers.get("content-encoding") or ""
-            self._body = Body(headers.get("content-type") or "", encoding)
+        self.span.attributes[semconv.HTTP_STATUS] = status
+
+    @guarded
+    def expect_chunks(self, *, are_decoded: bool) -> None:
+        """Prepare for a body that comes in chunks; `are_decoded` says that they come without their encoding."""
+        if self._call is not None:
+            encoding = "" if are_decoded else self._headers.get("content-encoding") or ""
+            self._body = Body(self._headers.get("content-type") or "", encoding)
+            self._answer = self._new_answer()
 
     def chunk(self, data: bytes) -> None:
         """Note a piece of the body; until the first content it is read at once, then now and then."""
@@ -219,8 +241,8 @@ class Attempt:
         if self._body is None:
             return
         self._pending.append(data)
-        if not self._answer.has_content or len(self._pending) >= _MOST_PENDING:  # type: ignore[union-attr]
-            self._read_pending()
+        if not self._has_content or len(self._pending) >= _MOST_PENDING:
+            self._read_early()
 
     @guarded
     def end(
@@ -238,128 +260,140 @@ class Attempt:
         if self.is_over:
             return
         self.is_over = True
-        if whole is not None:
-            self._pending.append(whole)
-        self._read_pending(is_last=not was_left)
         end = self.clock() if at is None else at
-        if self._answer is not None and self._answer.is_complete and (was_left or error is not None):
+        if whole is not None and self._call is not None:
+            self._whole = whole
+        if error is None and not was_left and self._status < 400:
+            self._end_spans(end)
+            self._attempts.read_later(self)
+            return
+        self._read_pending()
+        if self._answer is not None and self._answer.is_complete:
             # All was said: how the connection was left after that is no longer of interest.
             error, was_left, end = None, False, self._last
-        elif was_left and isinstance(leaving := sys.exception(), asyncio.CancelledError):
+        elif was_left and _is_leaving(leaving := sys.exception(), self._handled):
             error, was_left = leaving, False
-        self._finish(error, was_left and self._status < 400, end)
-        self._request = self._call = self._body = None
+        self._fail(error, was_left and self._status < 400, end)
 
     def abandon(self) -> None:
         """End an attempt whose answer nobody will read any more, at the last moment known of it."""
         self.end(was_left=True, at=self._last)
 
+    def write(self) -> None:
+        """Write to the spans what an answer says that has come to its end."""
+        self._read_pending(is_last=True)
+        self._write_attributes()
+        tracer, call, answer = self._attempts.tracer, self._call, self._answer
+        tracer.update(self.span)
+        if call is None or answer is None:
+            return
+        if answer.error is not None:
+            end = call.span.end
+            tracer.reopen_span(call.span)
+            tracer.end_span(call.span, error=answer.error, message=answer.error, end=end)
+        else:
+            tracer.update(call.span)
+
     @guarded
+    def _read_early(self) -> None:
+        self._read_pending()
+
+    def _new_answer(self) -> Answer:
+        return Answer(keeps_content=self._call is not None and semconv.INPUT_MESSAGES in self._call.span.attributes)
+
     def _read_pending(self, *, is_last: bool = False) -> None:
         body, answer, call = self._body, self._answer, self._call
-        if body is None or answer is None or call is None:
+        if call is None:
             return
-        messages = body.feed(b"".join(self._pending))
-        self._pending.clear()
-        if is_last:
-            messages += body.rest()
+        if self._whole is not None:
+            answer = self._answer = self._new_answer()
+            messages = cut(self._whole, self._headers.get("content-type") or "")
+        elif body is None or answer is None:
+            return
+        else:
+            messages = body.feed(b"".join(self._pending))
+            self._pending.clear()
+            if is_last or self._status >= 400:
+                messages += body.rest()
         if self._status >= 400:
-            for message in messages:
-                answer.fails(_error_in(message))
+            answer.error = next(filter(None, map(_error_in, messages)), None)
             return
-        had_content = answer.has_content
         for message in messages:
             read_answer(call.question.format, answer, message)
-        if answer.has_content and not had_content and call.question.streams:
-            call.span.attributes[semconv.FIRST_CHUNK] = (self._last - call.span.start) / 1e9
-            self._attempts.tracer.add_event(call.span, semconv.EVENT_FIRST_CHUNK, at=self._last)
+        if answer.has_content and not self._has_content:
+            self._has_content = True
+            if call.question.streams:
+                call.span.attributes[semconv.FIRST_CHUNK] = (self._last - call.span.start) / 1e9
+                self._attempts.tracer.add_event(call.span, semconv.EVENT_FIRST_CHUNK, at=self._last)
 
-    def _finish(self, error: BaseException | None, was_left: bool, end: int) -> None:
-        tracer, span, call, request = self._attempts.tracer, self.span, self._call, self._request
-        self._write_phases(end)
+    def _fail(self, error: BaseException | None, was_left: bool, end: int) -> None:
+        """End the spans of an attempt that did not come to a good end, or not to its end."""
+        call, request, answer = self._call, self._request, self._answer
+        self._write_attributes()
         if was_left:
-            span.attributes[semconv.NOT_READ_TO_END] = True
+            self.span.attributes[semconv.NOT_READ_TO_END] = True
+            if call is not None:
+                call.span.attributes[semconv.NOT_READ_TO_END] = True
         failure: BaseException | str | None = error
         message = None
         if error is None and self._status >= 400:
             failure = str(self._status)
-            message = " ".join(filter(None, (failure, self._answer.error if self._answer is not None else None)))
+            message = " ".join(filter(None, (failure, answer.error if answer is not None else None)))
         if failure is not None and request is not None:
             remember_secrets(request.secrets())
-        tracer.end_span(span, error=failure, message=message, end=end)
-        if call is None or self._answer is None:
-            return
-        if failure is None and self._answer.error is not None:
-            failure = message = self._answer.error
-        attributes = self._answer.attributes()
-        attributes[semconv.REQUEST_ID] = span.attributes.get(semconv.REQUEST_ID)
-        attributes[semconv.NOT_READ_TO_END] = was_left or None
-        tracer.set_attributes(call.span, attributes)
-        tracer.end_span(call.span, error=failure, message=message, end=end)
-        if request is not None and _is_retried(error, self._status):
+        said = answer.error if answer is not None and failure is None else None
+        self._end_spans(end, failure, message, said)
+        if call is not None and request is not None and _is_retried(error, self._status):
             self._attempts.failed(call, request, end)
 
-    def _write_phases(self, end: int) -> None:
-        span = self.span
-        span.events.extend(SpanEvent(phase, time) for name, time in self.marks if (phase := _PHASES.get(name)))
-        if self.full_pool is None:
-            return
-        waited = (self.marks[0][1] if self.marks else end) - span.start
-        if waited >= _LEAST_WAIT:
-            span.attributes[semconv.CONNECTION_WAIT] = waited / 1e9
-            span.attributes[semconv.CONNECTION_LIMIT] = self.full_pool
+    def _end_spans(
+        self,
+        end: int,
+        failure: BaseException | str | None = None,
+        message: str | None = None,
+        said: str | None = None,
+    ) -> None:
+        tracer, call = self._attempts.tracer, self._call
+        tracer.end_span(self.span, error=failure, message=message, end=end)
+        if call is not None:
+            tracer.end_span(call.span, error=said or failure, message=said or message, end=end)
+        self._request = None
+
+    def _write_attributes(self) -> None:
+        """Write what the marks, the headers and the answer say."""
+        span, headers, call = self.span, self._headers, self._call
+        for name, time in self.marks:
+            if (phase := _PHASES.get(name)) is not None:
+                span.events.append(SpanEvent(phase, time))
+        attributes = span.attributes
+        if self._status >= 400 and (seconds := retry_after(headers)) is not None:
+            attributes[semconv.RETRY_AFTER] = seconds
+        request_id = headers.get("x-request-id") or headers.get("request-id")
+        if request_id:
+            attributes[semconv.REQUEST_ID] = request_id
+        if self.full_pool is not None:
+            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
+            if waited >= _LEAST_WAIT:
+                attributes[semconv.CONNECTION_WAIT] = waited / 1e9
+                attributes[semconv.CONNECTION_LIMIT] = self.full_pool
+        if call is not None and self._answer is not None:
+            call.span.attributes.update(self._answer.attributes())
+            if request_id:
+                call.span.attributes[semconv.REQUEST_ID] = request_id
 
 
-@lru_cache(maxsize=512)
-def _describe(method: str, scheme: str, host: str, port: int | None, path: str) -> tuple[str, Attributes]:
-    """Return the name and the first attributes of an attempt's span; what looks like a key in the path is masked."""
-    path = redact(path)
-    address = f"[{host}]" if ":" in host else host
-    place = address if port is None or port == _DEFAULT_PORTS.get(scheme) else f"{address}:{port}"
-    return f"{method} {path if len(path) <= 80 else path[:79] + '…'}", {
-        semconv.HTTP_METHOD: method,
-        semconv.URL: f"{scheme}://{place}{path}",
-        semconv.SERVER_ADDRESS: host,
-        semconv.SERVER_PORT: port or _DEFAULT_PORTS.get(scheme),
-    }
-
-
-def _retried(failed: list[Call], request: Request, url: str) -> Call | None:
-    """Return the failed call that this request tries again."""
-    count = request.headers.get("x-stainless-retry-count")
-    if count == "0":
-        return None
-    body_hash = request.body_hash()
-    for call in failed:
-        if (call.url, call.body_hash) == (url, body_hash) and (count is None or int(count) == call.attempts):
-            return call
-    return None
+def _is_leaving(error: BaseException | None, handled_before: int) -> bool:
+    # The user's code leaves the answer because of this; errors of its own are not the answer's.
+    return isinstance(error, asyncio.CancelledError | TimeoutError) and id(error) != handled_before
 
 
 def _is_retried(error: BaseException | None, status: int) -> bool:
     return isinstance(error, Exception) or status in (408, 409, 425, 429) or status >= 500
 
 
-def _error_in(message: bytes) -> Any:
+def _error_in(message: bytes) -> str | None:
     try:
-        said = json.loads(message)
+        said = parse(message)
     except ValueError:
         return None
-    return said.get("error", said) if isinstance(said, dict) else None
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds after which the server wants to be asked again: from milliseconds, seconds or a date."""
-    try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return float(milliseconds) / 1000
-        value = headers.get("retry-after")
-        if not value:
-            return None
-        if value.replace(".", "", 1).strip().isdigit():
-            return float(value)
-        date = headers.get("date")
-        now = parsedate_to_datetime(date).timestamp() if date else time.time()
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
-        return None
+    return error_kind(said.get("error", said)) if isinstance(said, dict) else None

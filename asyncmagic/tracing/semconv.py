@@ -40,6 +40,7 @@ THREAD_NAME = "thread.name"
 CODE_LINE = "code.line.number"
 CODE_FILE = "code.file.path"
 CODE_FUNCTION = "code.function.name"
+CODE_STACK = "code.stacktrace"
 
 REQUEST_ID = "asyncmagic.request_id"
 RETRY_AFTER = "asyncmagic.retry_after"  # seconds

@@ -87,7 +87,7 @@ class Run:
                 "parent": self.trace[span.parent_id].name,
                 "ms": (span.start / 1e6, None if span.end is None else span.end / 1e6),
                 "outcome": span.outcome,
-                "attributes": span.attributes,
+                "attributes": {k: v for k, v in span.attributes.items() if not k.startswith("code.")},
                 "events": [(event.name, event.time / 1e6, event.attributes) for event in span.events],
             }
             for span in self.trace.spans[1:]
