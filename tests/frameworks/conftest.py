@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
 
@@ -98,24 +97,19 @@ def notebook(directory: Path, *cells: str) -> Iterator[Notebook]:
         yield book
 
 
-def needs(*modules: str) -> pytest.MarkDecorator:
-    """Skip a file where a framework is not installed, and say which."""
-    missing = [module for module in modules if find_spec(module.partition(".")[0]) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} cannot be imported in this environment")
-
-
 def outline(trace: Trace) -> str:
     """Write the trace as an indented tree: names, outcomes that are not `done`, and where links go.
 
-    Tasks below an agent of the cell are the library's own affair: what runs in them is shown where they stand.
+    Tasks and threads below an agent of the cell are the library's own affair: what runs in them is shown where they
+    stand. So is how long they hold the loop.
     """
     children = trace.children()
 
     def shown(parent: Span) -> Iterator[Span]:
         for child in children.get(parent.span_id, ()):
-            if child.kind == "task" and parent is not trace.root:
+            if child.kind in ("task", "thread") and child.parent_id != trace.root.span_id:
                 yield from shown(child)
-            else:
+            elif child.kind != "blocked":
                 yield child
 
     def write(parent: Span, depth: int) -> Iterator[str]:
