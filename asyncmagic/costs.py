@@ -1,4 +1,4 @@
-"""What awaits that wait for one another have cost in a traced run, and what they would cost together."""
+"""What a trace says of the cell's own lines: which held the loop, and what awaiting one after another has cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from asyncmagic.tracing import Span, Trace
-from asyncmagic.tracing.semconv import CODE_STACK
+from asyncmagic.tracing.semconv import BLOCKED_BY, CODE_FILE, CODE_LINE, CODE_STACK
 
 
 def sequence_cost(line: int, source: str, file: str, trace: Trace) -> str | None:
@@ -25,6 +25,19 @@ def sequence_cost(line: int, source: str, file: str, trace: Trace) -> str | None
         f"these {len(times)} awaits took {sum(times):.1f} s one after another; together they would take about "
         f"{max(times):.1f} s"
     )
+
+
+def blocking_lines(trace: Trace) -> dict[tuple[str, int], float]:
+    """Return the lines that held the loop, by file and line number, with the longest time of each in seconds."""
+    held: dict[tuple[str, int], float] = {}
+    for span in trace.spans:
+        file, line = span.attributes.get(CODE_FILE), span.attributes.get(CODE_LINE)
+        by = str(span.attributes.get(BLOCKED_BY, ""))
+        if by.startswith(("import ", "from ")) or by == "garbage collection":
+            continue  # It happens once, or anywhere: the line is not to blame.
+        if span.kind == "blocked" and span.end is not None and isinstance(file, str) and isinstance(line, int):
+            held[file, line] = max(held.get((file, line), 0.0), (span.end - span.start) / 1e9)
+    return held
 
 
 def _lines_of_sequence(line: int, source: str) -> range:

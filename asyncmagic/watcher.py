@@ -14,7 +14,7 @@ from IPython.display import display
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, default, observe, validate
 from traitlets.config import Configurable
 
-from asyncmagic.costs import sequence_cost
+from asyncmagic.costs import blocking_lines, sequence_cost
 from asyncmagic.diagnostics import Diagnostic, render_html, render_text
 from asyncmagic.instrumentation.never_awaited import Aftermath
 from asyncmagic.lint import check, registry
@@ -145,6 +145,7 @@ class CellWatcher:
             print(f"asyncmagic: {summarize(trace).headline()}")
         if session.newest is not None and session.newest is not self._newest:
             self._show_costs(session.newest)
+            self._show_blocks(session.newest)
         found = self._aftermath.finish(getattr(result, "result", None), error, self._static)
         self._show([diagnostic for diagnostic in found if diagnostic.rule in self.settings.rules], self._source)
 
@@ -169,6 +170,25 @@ class CellWatcher:
                 for file in self._files:
                     if cost := sequence_cost(diagnostic.line, self._source, file, trace):
                         print(f"asyncmagic: line {diagnostic.line}: {cost}", file=sys.stderr)
+
+    def _show_blocks(self, trace: Trace) -> None:
+        """Say which lines of the user's cells held the loop, where the checks did not see it coming."""
+        if "blocking-call" not in self.settings.rules:
+            return
+        foreseen = {(self._source, d.line) for d in self._static if d.rule == "blocking-call"}
+        for (file, line), seconds in blocking_lines(trace).items():
+            label, source = self._cells.get(file, ("", ""))
+            lines = source.split("\n")
+            if (source, line) in foreseen or not 0 < line <= len(lines):
+                continue
+            text = lines[line - 1]
+            message = f"this line held the event loop for {seconds:.2f} s: until it was done, no other task ran"
+            hint = "Await an async twin, or move the work to a thread: `await asyncio.to_thread(…)`"
+            column = len(text) - len(text.lstrip())
+            found = Diagnostic(
+                line, column, "blocking-call", message, hint, end_line=line, end_column=len(text.rstrip())
+            )
+            self._show([found], source, label)
 
     def _show_late(self, diagnostic: Diagnostic, label: str, source: str) -> None:
         if diagnostic.rule in self.settings.rules:

@@ -122,3 +122,18 @@ def test_awaiting_one_after_another_says_what_it_cost(
     run("%%asynctrace --no-timeline\na = await ask('x')\nb = await ask('y')\nc = await ask('z')").raise_error()
     cost = "these 3 awaits took 6.0 s one after another; together they would take about 2.0 s"
     assert cost in capfd.readouterr().err
+
+
+def test_a_line_that_held_the_loop_is_named_after_the_cell(
+    run: Run,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run(
+        "import time\ndef count():\n    end = time.perf_counter() + 0.3\n    while time.perf_counter() < end:\n        pass"
+    )
+    run("async def work():\n    count()").raise_error()
+    capfd.readouterr()
+    run("%%agents --no-timeline\na = work()\nb = f(1, 0.5)").raise_error()
+    said = capfd.readouterr().err
+    assert "blocking-call: this line held the event loop for 0." in said
+    assert "    while time.perf_counter() < end:" in said or "        pass" in said

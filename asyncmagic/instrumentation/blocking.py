@@ -25,7 +25,7 @@ _IDLE, _LONG = 0.010, 0.002
 #: Seconds after which a step is long: what becomes ready meanwhile has to wait for it.
 _HELD = 0.005
 #: Numbers a log may hold before they are made into spans though nobody asked.
-_BACKLOG = 1_000_000
+_BACKLOG = 16_000_000
 
 #: Code and instruction of each frame, innermost first.
 _Stack = tuple[tuple[CodeType, int], ...]
@@ -168,11 +168,23 @@ def _innermost(stacks: Counter[_Stack]) -> tuple[CodeType, int]:
 def _culprit(stacks: Counter[_Stack], code: CodeType, instruction: int) -> str:
     """Return what the user's place called: the import or call that stands there, or the library's function."""
     written = _written(code, instruction)
+    if _imports(stacks) and not written.startswith("from "):
+        return written if written.startswith("import ") else f"import on first use of {written or code.co_qualname}"
     if written:
         return written
     stack = next(stack for stack, _ in stacks.most_common() if (code, instruction) in stack)
     inner = stack[0][0]
     return f"{inner.co_qualname} ({os.path.basename(inner.co_filename)})" if inner is not code else code.co_qualname  # noqa: PTH119
+
+
+def _imports(stacks: Counter[_Stack]) -> bool:
+    """Whether most of the samples were taken inside an import."""
+    importing = sum(
+        count
+        for stack, count in stacks.items()
+        if any(code.co_filename == "<frozen importlib._bootstrap>" for code, _ in stack)
+    )
+    return importing * 2 > stacks.total()
 
 
 def _written(code: CodeType, instruction: int) -> str:
