@@ -86,7 +86,7 @@ def _agents(summary: Summary, width: int) -> _Section:
     shown = agents[:MOST_ROWS]
     columns = {
         "agent": [agent.span.name for agent in shown],
-        "time": [duration(agent.seconds - agent.queued) for agent in shown],
+        "time": [duration(round(agent.seconds - agent.queued, 9)) for agent in shown],
         "running": [_if_notable(agent.running, summary.wall) for agent in shown],
         "waiting": [_if_notable(agent.waiting, summary.wall) for agent in shown],
         "queued": [_if_notable(agent.queued, summary.wall) for agent in shown],
