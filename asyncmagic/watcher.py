@@ -175,7 +175,7 @@ class CellWatcher:
         """Say which lines of the user's cells held the loop, where the checks did not see it coming."""
         if "blocking-call" not in self.settings.rules:
             return
-        foreseen = {(self._source, d.line) for d in self._static if d.rule == "blocking-call"}
+        foreseen = {(source, diagnostic.line) for diagnostic, source in self._said.items()}
         for (file, line), seconds in blocking_lines(trace).items():
             label, source = self._cells.get(file, ("", ""))
             lines = source.split("\n")

@@ -137,3 +137,13 @@ def test_a_line_that_held_the_loop_is_named_after_the_cell(
     said = capfd.readouterr().err
     assert "blocking-call: this line held the event loop for 0." in said
     assert "    while time.perf_counter() < end:" in said or "        pass" in said
+
+
+def test_a_line_that_the_checks_have_named_is_not_named_again(
+    run: Run,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    run("import time\nasync def work():\n    time.sleep(0.3)").raise_error()
+    assert capfd.readouterr().err.startswith("blocking-call: `time.sleep(0.3)` holds the event loop")
+    run("%%agents --no-timeline\na = work()\nb = f(1, 0.5)").raise_error()
+    assert "blocking-call" not in capfd.readouterr().err
