@@ -258,6 +258,8 @@ class Run:
         try:
             if running := self._unfinished():
                 await asyncio.wait(running, timeout=GRACE)
+            else:
+                await asyncio.sleep(0)  # Those that are done already write so in their callbacks, which run now.
         except asyncio.CancelledError:
             # Asked a second time: do not wait any longer.
             pass
