@@ -96,7 +96,7 @@ def workshop() -> Trace:
     script.chat(checker, 884, 1510, 1230, error="CancelledError")
     script.tracer.end_span(checker, end=ms(1525), error="CancelledError")
 
-    place = {semconv.CODE_FILE: "cell", semconv.CODE_LINE: 7}
+    place = {semconv.CODE_FILE: "<ipython-input-3>", semconv.CODE_LINE: 7}
     script.span("time.sleep", 860, 990, "blocked", attributes=place)
     return script.end(2020)
 

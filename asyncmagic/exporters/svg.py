@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
@@ -14,6 +13,7 @@ from asyncmagic.assets import palette
 from asyncmagic.layout import CALL_KINDS, Block, Layout, begin, plain, states_of
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.analysis import headline
+from asyncmagic.tracing.limits import place
 from asyncmagic.tracing.model import Span, Trace
 from asyncmagic.tracing.wording import duration
 
@@ -37,7 +37,6 @@ _STYLE_OF_KIND = {
     "embeddings": "chat",
     "http": "http",
 }
-_CELL = re.compile(r"<ipython-input|\d+\.py$|cell$")
 _GLYPHS = {"open": "•", "done": "✓", "failed": "✕", "cancelled": "⊘"}
 #: Styles that say more than a colour can: (size of the tile, path, opacity).
 _PATTERNS = {
@@ -279,8 +278,8 @@ class Picture:
                 start = split + 1
         if text := _fit(name, right - start - 10, 6.2):
             halo = " halo" if states else ""
-            place = f'x="{_n(start + 5)}" y="{_n(y + height / 2 + 4)}"'
-            self.labels.append(f'<text class="i{halo}" {place}>{escape(text)}</text>')
+            spot = f'x="{_n(start + 5)}" y="{_n(y + height / 2 + 4)}"'
+            self.labels.append(f'<text class="i{halo}" {spot}>{escape(text)}</text>')
 
     def _attempts(
         self, shapes: dict[str, list[str]], index: int, left: float, right: float, y: float, height: float
@@ -326,7 +325,8 @@ class Picture:
             a, b = self.x(span.start), self.x(span.end if span.end is not None else self.layout.end)
             width = max(b - a, 1.5)
             self.used |= {"blocked", "blocked-edge"}
-            text = plain(f"blocked {self._age(span)}{_place(span)}", 60)
+            where = f" · {place(span)}" if place(span) else ""
+            text = plain(f"blocked {self._age(span)}{where}", 60)
             at = max(min(a, WIDTH - 6.4 * len(text) - 6), GUTTER)
             yield (
                 f'<path class="blocked band" d="M{_n(a)} {_n(top)}h{_n(width)}V{_n(bottom)}h-{_n(width)}z"/>'
@@ -413,15 +413,6 @@ def _tick(time: float, step: float) -> str:
     if step >= 1e8 or time >= 1e9:
         return f"{time / 1e9:.{max(0, math.ceil(9 - math.log10(step)))}f} s"
     return f"{time / 1e6:.{max(0, math.ceil(6 - math.log10(step)))}f} ms"
-
-
-def _place(span: Span) -> str:
-    """Return where the loop was blocked: the line of the cell, or file and line."""
-    file = str(span.attributes.get(semconv.CODE_FILE, "")).replace("\\", "/").rsplit("/", 1)[-1]
-    line = span.attributes.get(semconv.CODE_LINE)
-    if not line:
-        return ""
-    return f" · line {line}" if not file or _CELL.match(file) else f" · {file}:{line}"
 
 
 def _style(span: Span) -> str:

@@ -496,9 +496,10 @@ function paintBands(g, { store, theme, from, to, gutter, width, height }, x) {
 /** What blocked the loop: `blocked 0.75 s · line 3` of the cell, or `· tools.py:3`. */
 export function bandLabel(store, id) {
   const facts = store.attributes(id);
-  const file = String(facts["code.file.path"] ?? "").split(/[\\/]/).pop();
+  const path = String(facts["code.file.path"] ?? "");
+  const file = path.split(/[\\/]/).pop();
   const line = facts["code.line.number"];
-  const isCell = !file || /^(<ipython-input|\d+\.py$|cell$)/.test(file);
+  const isCell = !file || /<ipython-input|ipykernel_\d+|^<.*>$/.test(path);
   const place = !line ? "" : isCell ? ` · line ${line}` : ` · ${file}:${line}`;
   return `blocked ${duration(store.endOf(id) - store.start[id])}${place}`;
 }
