@@ -108,9 +108,10 @@ class Watchdog:
                 held = log.now() - began if began else 0.0
                 if held > _HELD:
                     pause = _LONG
-                    _date_ready(log, began)
+                    # The stack first: asking the selector lets the loop run on.
                     if held > log.tracer.blocking_threshold / 2:
                         _sample(log, samples, began)
+                    _date_ready(log, began)
                 if log.backlog > _BACKLOG:
                     self._catch_up()
 

@@ -8,6 +8,7 @@ from asyncio import AbstractEventLoop, tasks
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -44,20 +45,17 @@ WAKE_UP = BuiltinFunctionType
 _PythonTask: type = tasks._PyTask  # type: ignore[attr-defined]
 
 
-class Step:
-    """A step of a task that calls `watch` on its way; in logs and debuggers it passes for the step itself."""
+class Step(partial[None]):
+    """A step of a task on its way through a watcher; in logs and debuggers it passes for the step itself."""
 
-    __slots__ = ("__self__", "callback", "ready", "watch")
+    @property
+    def callback(self) -> Any:
+        return self.args[0]
 
-    def __init__(self, watch: Callable[..., None], callback: Any, ready: float) -> None:
-        self.watch = watch
-        self.callback = callback
-        self.ready = ready
-        #: The task, as for any method; asyncio names it when it logs a slow step.
-        self.__self__ = callback.__self__
-
-    def __call__(self, *args: Any) -> None:
-        self.watch(self.callback, self.ready, *args)
+    @property
+    def __self__(self) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = self.callback.__self__
+        return task
 
 
 def is_step(callback: Any) -> bool:
@@ -122,7 +120,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     """Watch any kind of loop by the two methods through which tasks reach it; return the way to stop."""
     is_watching = True
     call_soon_before = loop.call_soon
-    live, steps, mark, now, waits = log.live, log.steps, log.mark, log.now, log.waits
+    live, looked, steps, mark, now, waits = log.live, log.looked, log.steps, log.mark, log.now, log.waits
 
     def step(callback: Callable[..., Any], ready: float, *args: Any) -> None:
         task = callback.__self__  # type: ignore[attr-defined]
@@ -131,7 +129,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             callback(*args)
             return
         wait = 0
-        if ready - record.since > LOOKED_UP and record.looked != record.since:
+        if ready - record.since > LOOKED_UP and looked.get(record.index) != record.since:
             wait = waits.number(task)
         mark[0] = start = now()
         try:
@@ -143,6 +141,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             record.since = end
             if task.done() and record.outcome is None:
                 log.finish(record, task)
+            # A traceback of the user's holds this frame, and must not hold the task by it.
+            del callback, args, task, record
 
     def call_soon(callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         if is_watching and is_step(callback):

@@ -62,7 +62,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     ready: deque[Any] = loop._ready
     push, pop = ready.append, ready.popleft
     steps, mark, now, waits, posted, seen = log.steps, log.mark, log.now, log.waits, log.posted, log.seen
-    get, note, register, finish = log.live.get, steps.extend, log.register, log.finish
+    get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
     cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
     longest: int = base_events.MAXIMUM_SELECT_TIMEOUT  # type: ignore[attr-defined]
@@ -164,7 +164,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                     record = get(id(task))
             if record is not None:
                 number = record.index
-                if asked - record.since > looked_up and record.looked != record.since:
+                if asked - record.since > looked_up and looked(number) != record.since:
                     number += waits.number(task) * INDEX
             mark[0] = start
             try:
@@ -210,6 +210,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         known = len(ready)
         if not handle._cancelled:
             handle._run()
+        del handle
         for position in range(known, len(ready)):
             woken = ready[position]
             if type(woken) is tuple:

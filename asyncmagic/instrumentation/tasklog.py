@@ -46,15 +46,12 @@ _frame = sys._getframe
 class TaskRecord(ref["asyncio.Task[Any]"]):
     """A task that is being watched, referred to weakly."""
 
-    __slots__ = ("above", "born", "index", "inherited", "key", "looked", "name", "outcome", "since", "site", "span")
+    __slots__ = ("above", "index", "inherited", "key", "name", "outcome", "since", "site", "span")
 
     index: int
     key: int
-    born: float
     #: When its latest step ended, in seconds of the log's clock; until the first one, when it was made.
     since: float
-    #: The `since` of the wait that has been put into words already.
-    looked: float
     #: Where its span belongs.
     above: TaskRecord | Span
     #: The current span that the task got with its context: as long as it is that, the task's own span is current.
@@ -88,6 +85,8 @@ class TaskLog:
         self.now = seconds(tracer)
         self.waits = Waits()
         self.live: dict[int, TaskRecord] = {}
+        #: By index, the `since` of each wait that has been put into words already.
+        self.looked: dict[int, float] = {}
         #: index and wait, ready, start, end; again and again
         self.steps: list[float] = []
         #: When the step that runs now began; 0 between steps.
@@ -182,7 +181,8 @@ class TaskLog:
                 record.outcome = "CancelledError" if task.cancelled() else ""
             if task.get_name()[:5] != "Task-":
                 record.name = given_name(task) or record.name
-            record.looked = record.since
+            # The rest of a task that has ended is what its span will need: at 100,000 tasks every word counts.
+            record.key = 0
             self._ended.append(record)
             if len(self.steps) > CHUNK:
                 self.pack()
@@ -203,12 +203,15 @@ class TaskLog:
             finally:
                 self._packing.release()
 
-    def span(self, record: TaskRecord | _Birth) -> Span:
-        """Return the span of a watched task, which is made now if nobody has looked yet."""
+    def span(self, record: TaskRecord | _Birth, born: float | None = None) -> Span:
+        """Return the span of a watched task, which is made now if nobody has looked yet.
+
+        Without `born` it starts when the task took its latest step: whoever knows the first one corrects it.
+        """
         if record.span is None:
             with self._making:
                 if record.span is None:
-                    record.span = self._make(record)
+                    record.span = self._make(record, born)
         return record.span
 
     def current(self, inherited: Span | None, task: asyncio.Task[Any]) -> Span | None:
@@ -280,8 +283,7 @@ class TaskLog:
         record = TaskRecord(task, self._on_gone)
         record.index = index
         record.key = key = id(task)
-        record.born = record.since = born
-        record.looked = -1.0
+        record.since = born
         record.above, record.inherited = above, inherited
         record.name, record.site = name, site
         record.span = record.outcome = None
@@ -334,16 +336,17 @@ class TaskLog:
     def look(self) -> None:
         """Put into words what the waiting tasks wait for, for a reader who is not on the loop's thread."""
         self._is_looking = False
+        looked = self.looked
         now = self.now()
         deadline = now + 0.002
         for record in list(self.live.values()):
-            if record.looked != record.since and (task := record()) is not None and not task.done():
+            if looked.get(record.index) != record.since and (task := record()) is not None and not task.done():
                 if (name := given_name(task)) is not None:
                     record.name = name
                 if task is not asyncio.current_task(self.loop()):
                     wait = self.waits.number(task)
                     self.steps.extend((record.index + wait * INDEX, LOOK, 0.0, record.since))
-                    record.looked = record.since
+                    looked[record.index] = record.since
                 if self.now() > deadline and self.now() != now:
                     return
 
@@ -353,7 +356,9 @@ class TaskLog:
             return
         if asyncio._get_running_loop() is loop:
             self.look()
-        elif not self._is_looking and any(record.looked != record.since for record in list(self.live.values())):
+        elif not self._is_looking and any(
+            self.looked.get(record.index) != record.since for record in list(self.live.values())
+        ):
             self._is_looking = True
             try:
                 loop.call_soon_threadsafe(self.look)
@@ -389,6 +394,7 @@ class TaskLog:
     def forget(self, record: TaskRecord) -> None:
         """Let go of a task that has ended and been written out."""
         self._rows[record.index] = None
+        self.looked.pop(record.index, None)
 
     @property
     def backlog(self) -> int:
@@ -405,7 +411,7 @@ class TaskLog:
         self._packed.extend(self.steps[:count])
         del self.steps[:count]
 
-    def _make(self, record: TaskRecord | _Birth) -> Span:
+    def _make(self, record: TaskRecord | _Birth, born: float | None) -> Span:
         above = record.above
         parent = self.span(above) if isinstance(above, TaskRecord) else above
         attributes: Attributes = {}
@@ -416,7 +422,9 @@ class TaskLog:
                 CODE_LINE: line_at(code, instruction),
                 CODE_FILE: code.co_filename,
             }
-        start = round(record.born * 1e9)
+        if born is None:
+            born = record.since if isinstance(record, TaskRecord) else record.born
+        start = round(born * 1e9)
         span = Span(
             self.tracer.next_id(), parent.span_id, record.name, "task", start, parent.trace, attributes=attributes
         )

@@ -31,9 +31,9 @@ class TaskSpans:
         self.log.ask_for_a_look()
         with self._collecting:
             added, steps, ended, held = self.log.drain()
+            changed, blocks = self._write_states(steps)
             for record in added:
                 self.log.span(record)
-            changed, blocks = self._write_states(steps)
             self._show_running(changed)
             for record in ended:
                 changed.pop(record.index, None)
@@ -53,13 +53,17 @@ class TaskSpans:
         for position in range(0, len(steps), 4):
             wait, index = divmod(int(steps[position]), INDEX)
             record = self.log.record(index)
-            if record is None or record.span is None:
+            if record is None:
                 continue
-            span = record.span
+            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
+            span = record.span or self.log.span(record, ready if ready >= 0 else start)
+            changed[index] = record
+            if ready >= 0 and _ns(ready) < span.start and index not in self.log.adopted:
+                # Its span was asked for in a later step than this one, which is its first.
+                span.start, span.states = _ns(ready), None
             if span.states is None:
                 span.states = StateLog()
-            changed[index] = record
-            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
+                span.states.append(_ns(ready if ready >= 0 else start), "ready")
             words = self.log.waits.words(wait) if wait else None
             if ready == LOOK:
                 # Not a step: somebody looked at what it waits for since then.

@@ -210,6 +210,23 @@ def test_a_span_made_in_a_task_belongs_to_the_task(loop: VirtualLoop) -> None:
     }
 
 
+def test_a_span_asked_for_late_starts_when_its_task_was_made(loop: VirtualLoop) -> None:
+    async def work(tracer: Tracer) -> None:
+        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
+        tracer.start_span("inside")
+
+    async def main(tracer: Tracer) -> None:
+        await asyncio.create_task(work(tracer), name="work")
+
+    span = named(traced(loop, main), "work")
+    assert span.start == 0
+    assert [(start, end, state) for start, end, state, _ in states(span)] == [
+        (0, 100, "waiting"),
+        (100, 200, "waiting"),
+    ]
+
+
 def test_a_task_with_a_context_of_its_own_is_still_found(loop: VirtualLoop) -> None:
     async def work(tracer: Tracer) -> None:
         tracer.start_span("inside")

@@ -282,6 +282,28 @@ def test_a_failure_of_the_watcher_is_logged_once_and_hurts_nobody(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+@pytest.mark.parametrize("debug", [False, True])
+def test_an_exception_that_nobody_read_is_told_as_soon_as_its_task_is_gone(debug: bool) -> None:
+    told = []
+
+    async def failing() -> None:
+        raise LookupError
+
+    async def body(_: Tracer) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+        asyncio.create_task(failing())  # noqa: RUF006
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert told == ["Task exception was never retrieved"]
+
+    gc.disable()
+    try:
+        traced_for_real(lambda cell: asyncio.run(cell, debug=debug), body)
+    finally:
+        gc.enable()
+
+
 NESTED = """
 import asyncio, sys
 import {module} as nest
