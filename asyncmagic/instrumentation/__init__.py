@@ -18,6 +18,7 @@ INSTRUMENTORS = Registry(
         "openai_agents": "asyncmagic.instrumentation.openai_agents:instrument",
         "langgraph": "asyncmagic.instrumentation.langgraph:instrument",
         "autogen": "asyncmagic.instrumentation.autogen:instrument",
+        "crewai": "asyncmagic.instrumentation.crewai:instrument",
     },
     "asyncmagic.instrumentation",
 )

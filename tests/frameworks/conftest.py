@@ -100,14 +100,15 @@ def notebook(directory: Path, *cells: str) -> Iterator[Notebook]:
 def outline(trace: Trace) -> str:
     """Write the trace as an indented tree: names, outcomes that are not `done`, and where links go.
 
-    Tasks and threads below an agent of the cell are the library's own affair: what runs in them is shown where they
-    stand. So is how long they hold the loop.
+    Tasks and threads other than the cell's agents are the library's own affair: what runs in them is shown where
+    they stand. So is how long they hold the loop.
     """
     children = trace.children()
 
     def shown(parent: Span) -> Iterator[Span]:
         for child in children.get(parent.span_id, ()):
-            if child.kind in ("task", "thread") and child.parent_id != trace.root.span_id:
+            is_of_the_cell = child.parent_id == trace.root.span_id and "." not in child.name
+            if child.kind in ("task", "thread") and not is_of_the_cell:
                 yield from shown(child)
             elif child.kind != "blocked":
                 yield child
@@ -125,7 +126,7 @@ def line(span: Span, trace: Trace) -> str:
     if span.kind not in ("task", "http") and not span.name.startswith(span.kind):
         parts.append(f"({span.kind})")
     if span.outcome != "done":
-        parts.append(f"· {span.outcome}: {span.attributes.get('error.type', '')}")
+        parts.append(": ".join(filter(None, (f"· {span.outcome}", str(span.attributes.get("error.type", ""))))))
     parts += [f"⇒ {trace[link.span_id].name}" for link in span.links]
     return " ".join(parts)
 

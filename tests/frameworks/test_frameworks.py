@@ -14,7 +14,7 @@ from tests.frameworks.program import Program
 
 pytestmark = pytest.mark.slow
 
-FRAMEWORKS = ("openai_agents", "langgraph", "autogen")
+FRAMEWORKS = ("openai_agents", "langgraph", "autogen", "crewai")
 
 
 @pytest.fixture(scope="module", params=FRAMEWORKS)
