@@ -11,7 +11,8 @@ from typing import Any
 from weakref import WeakSet
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
-from asyncmagic.instrumentation.attempts import Attempt, Attempts, Request
+from asyncmagic.instrumentation.attempts import Attempt, Attempts
+from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing.tracer import Tracer
 
 _sending: ContextVar[Attempt | None] = ContextVar("asyncmagic_aiohttp_attempt", default=None)
@@ -21,11 +22,8 @@ _sending: ContextVar[Attempt | None] = ContextVar("asyncmagic_aiohttp_attempt", 
 def instrument(tracer: Tracer) -> Iterator[None]:
     """Watch what aiohttp's sessions send, as soon as it is imported; what httpx sends through them is seen there."""
     requests = _Requests(tracer, "aiohttp")
-    with when_imported("aiohttp", partial(_watch, requests)):
-        try:
-            yield
-        finally:
-            requests.is_on = False
+    with when_imported("aiohttp", partial(_watch, requests)), requests.watching():
+        yield
 
 
 @contextmanager
@@ -50,7 +48,7 @@ def _watch(requests: _Requests, library: ModuleType) -> Iterator[None]:
                 response = await original(self, method, str_or_url, **options)
         except BaseException as error:
             if isinstance(error, library.ClientResponseError):
-                attempt.answered(error.status, error.headers or {}, is_decoded=True)
+                attempt.answered(error.status, error.headers or {})
             attempt.end(error)
             raise
         finally:
@@ -88,8 +86,9 @@ class _Requests(Attempts):
     @guarded
     def answered(self, attempt: Attempt, response: Any, reader: Any, is_decoded: bool) -> None:
         """Note what the response's head says, and have its body told as it comes in."""
-        attempt.mark("receive_response_headers.complete")
-        attempt.answered(response.status, response.headers, is_decoded=is_decoded)
+        attempt.mark("http11.receive_response_headers.complete")
+        attempt.answered(response.status, response.headers)
+        attempt.expect_chunks(are_decoded=is_decoded)
         content = response.content
         for data in getattr(content, "_buffer", ()):
             attempt.chunk(data)
@@ -163,9 +162,9 @@ def _phases(library: ModuleType) -> Any:
 
     phases = Phases()
     phases.on_connection_queued_start.append(queue)
-    phases.on_connection_create_start.append(marking("connect_tcp.started"))
-    phases.on_connection_create_end.append(marking("send_request_headers.started"))
-    phases.on_connection_reuseconn.append(marking("send_request_headers.started"))
-    phases.on_request_headers_sent.append(marking("send_request_body.complete"))
+    phases.on_connection_create_start.append(marking("connection.connect_tcp.started"))
+    phases.on_connection_create_end.append(marking("http11.send_request_headers.started"))
+    phases.on_connection_reuseconn.append(marking("http11.send_request_headers.started"))
+    phases.on_request_headers_sent.append(marking("http11.send_request_body.complete"))
     phases.freeze()
     return phases

@@ -307,7 +307,8 @@ class Attempt:
             return
         if self._whole is not None:
             answer = self._answer = self._new_answer()
-            messages = cut(self._whole, self._headers.get("content-type") or "")
+            is_json = self._whole.startswith((b"{", b"["))
+            messages = [self._whole] if is_json else cut(self._whole, self._headers.get("content-type") or "")
         elif body is None or answer is None:
             return
         else:

@@ -23,9 +23,7 @@ class Body:
         self._left = b""
         self._parts: list[bytes] = []
         self._size = 0
-        self._cut: Callable[[bytes], tuple[list[bytes], bytes]] | None = (
-            _events if "event-stream" in content_type else _lines if "ndjson" in content_type else None
-        )
+        self._cut = _cutter(content_type)
         self._decompress: Callable[[bytes], bytes] | None = None
         self._is_readable = True
         encoding = content_encoding.strip().lower()
@@ -67,6 +65,19 @@ class Body:
         self._is_readable = False
         self._left = b""
         self._parts.clear()
+
+
+_Cutter = Callable[[bytes], tuple[list[bytes], bytes]]
+
+
+def cut(body: bytes, content_type: str) -> list[bytes]:
+    """Return the messages of a whole, decompressed body."""
+    cutter = _cutter(content_type)
+    return [body] if cutter is None else cutter(body + b"\n\n")[0]
+
+
+def _cutter(content_type: str) -> _Cutter | None:
+    return _events if "event-stream" in content_type else _lines if "ndjson" in content_type else None
 
 
 def _events(buffer: bytes) -> tuple[list[bytes], bytes]:

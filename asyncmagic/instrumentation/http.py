@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
-from asyncmagic.instrumentation.attempts import Attempt, Attempts, Request
+from asyncmagic.instrumentation.attempts import Attempt, Attempts
+from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing.model import Span
 from asyncmagic.tracing.tracer import Tracer
 
@@ -21,10 +22,8 @@ def instrument(tracer: Tracer) -> Iterator[None]:
     with ExitStack() as stack:
         for library in ("httpx", "httpx2"):
             stack.enter_context(when_imported(library, partial(_watch, sends)))
-        try:
-            yield
-        finally:
-            sends.is_on = False
+        stack.enter_context(sends.watching())
+        yield
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def _async(sends: _Sends, original: Callable[..., Awaitable[Any]], stream_class:
         if attempt is None:
             return await original(self, request, *args, **kwargs)
         extensions = request.extensions
-        request.extensions = {**extensions, "trace": _AsyncTrace(attempt, extensions.get("trace"))}
+        request.extensions = _noting_async(attempt, extensions)
         try:
             with use(attempt.span):
                 response = await original(self, request, *args, **kwargs)
@@ -71,7 +70,7 @@ def _sync(sends: _Sends, original: Callable[..., Any], stream_class: Any) -> Cal
         if attempt is None:
             return original(self, request, *args, **kwargs)
         extensions = request.extensions
-        request.extensions = {**extensions, "trace": _Trace(attempt, extensions.get("trace"))}
+        request.extensions = _noting(attempt, extensions)
         try:
             with use(attempt.span):
                 response = original(self, request, *args, **kwargs)
@@ -93,8 +92,7 @@ class _Sends(Attempts):
         parent: Span | None = self.tracer.current()
         if parent is None:
             return None
-        others = request.extensions.get("trace")
-        if isinstance(others, _Trace) and not others.attempt.is_over:
+        if parent.kind == "http" and getattr(request.extensions.get("trace"), "__module__", None) == __name__:
             return None
         url = request.url
         try:
@@ -119,11 +117,11 @@ class _Sends(Attempts):
     @guarded
     def answered(self, attempt: Attempt, response: Any, stream_class: Any) -> None:
         """Note what the response's head says; its body now, or while the user reads it."""
-        is_read = response.is_closed
-        attempt.answered(response.status_code, response.headers, is_decoded=is_read)
-        if is_read:
+        attempt.answered(response.status_code, response.headers)
+        if response.is_closed:
             attempt.end(whole=response.content)
         else:
+            attempt.expect_chunks(are_decoded=False)
             response.stream = stream_class(response.stream, attempt)
 
 
@@ -137,30 +135,37 @@ def _full_pool(client: Any, url: Any) -> int | None:
     return most if most is not None and len(getattr(pool, "_connections", ())) >= most else None
 
 
-class _Trace:
-    """Stands in the `trace` extension of a request: notes what httpcore tells and passes it on to the user's own."""
-
-    __slots__ = ("attempt", "clock", "marks", "theirs")
-
-    def __init__(self, attempt: Attempt, theirs: Any) -> None:
-        self.attempt = attempt
-        self.marks = attempt.marks
-        self.clock = attempt.clock
-        self.theirs = theirs
-
-    def __call__(self, name: str, info: dict[str, Any]) -> Any:
-        self.marks.append((name.partition(".")[2], self.clock()))
-        if self.theirs is not None:
-            self.theirs(name, info)
+#: The last thing worth noting. After it the extension is taken out: httpcore looks for it at every step.
+_HEADS = {"http11.receive_response_headers.complete", "http2.receive_response_headers.complete"}
 
 
-class _AsyncTrace(_Trace):
-    __slots__ = ()
+def _noting(attempt: Attempt, extensions: dict[str, Any]) -> dict[str, Any]:
+    """Return a request's extensions with one that notes what httpcore tells, and tells the user's own."""
+    append, clock, theirs, noting = attempt.marks.append, attempt.clock, extensions.get("trace"), extensions.copy()
 
-    async def __call__(self, name: str, info: dict[str, Any]) -> Any:
-        self.marks.append((name.partition(".")[2], self.clock()))
-        if self.theirs is not None:
-            await self.theirs(name, info)
+    def note(name: str, info: Any) -> None:
+        append((name, clock()))
+        if theirs is not None:
+            theirs(name, info)
+        elif name in _HEADS:
+            noting.pop("trace", None)
+
+    noting["trace"] = note
+    return noting
+
+
+def _noting_async(attempt: Attempt, extensions: dict[str, Any]) -> dict[str, Any]:
+    append, clock, theirs, noting = attempt.marks.append, attempt.clock, extensions.get("trace"), extensions.copy()
+
+    async def note(name: str, info: Any) -> None:
+        append((name, clock()))
+        if theirs is not None:
+            await theirs(name, info)
+        elif name in _HEADS:
+            noting.pop("trace", None)
+
+    noting["trace"] = note
+    return noting
 
 
 class _Stream:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
-from asyncmagic.instrumentation.answer import Answer, Json
+from asyncmagic.instrumentation.answer import Answer, Json, parse
 from asyncmagic.instrumentation.messages import to_json
 from asyncmagic.instrumentation.providers import anthropic, cohere, google, ollama, openai
 from asyncmagic.tracing import semconv
@@ -79,7 +79,7 @@ FORMATS: tuple[Format, ...] = (
     Format(r"/api/embed", "embeddings", "ollama", ollama.read_embeddings, _ANY),
 )
 _PATHS = tuple((re.compile(f"(?:{format_.path})/?$"), format_) for format_ in FORMATS)
-_MAY_MATCH = re.compile(r"(?:completions|responses|embeddings|messages|Predict|Contents?|chat|generate|embed)/?$")
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict")
 
 #: The end of a host's name, and the provider behind it by OpenTelemetry's word.
 PROVIDERS = {
@@ -108,7 +108,7 @@ _AROUND_VECTORS = re.compile(rb'"(model)":\s*"[^"\\]*"|"(?:usage|usageMetadata)"
 _LARGE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Question:
     """A request to a model, read: its format, its span's attributes, and what was asked if that is kept."""
 
@@ -125,45 +125,61 @@ class Question:
 
 def read_request(host: str, path: str, body: bytes | Json | None, *, keeps_content: bool = False) -> Question | None:
     """Return what a POST request asks of a language model, or `None` where it asks something else."""
-    if not _MAY_MATCH.search(path):
+    place = _recognise(host, path)
+    if place is None:
         return None
+    asked = body if isinstance(body, dict) else _parse(body)
+    needs = place.format.needs
+    if asked is None or (needs and needs not in asked and "model" not in asked):
+        return None
+    try:
+        return _question(place, asked, keeps_content)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return None  # some other service under the same path
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What the address alone tells."""
+
+    format: Format
+    provider: str
+    model: str | None
+    streams: bool
+
+
+@lru_cache(maxsize=512)
+def _recognise(host: str, path: str) -> _Place | None:
     for pattern, format_ in _PATHS:
         if found := pattern.search(path):
-            asked = body if isinstance(body, dict) else _parse(body)
-            if asked is None or (format_.needs and format_.needs not in asked and "model" not in asked):
-                return None
-            in_path = found[1] if pattern.groups else None
-            try:
-                return _question(format_, host, path, asked, in_path, keeps_content)
-            except (TypeError, ValueError, AttributeError, KeyError):
-                return None  # some other service under the same path
+            known = _HOSTS.search(host)
+            provider = PROVIDERS[known[0]] if known else format_.provider
+            streams = ":stream" in path or path.endswith(("/api/chat", "/api/generate"))
+            return _Place(format_, provider, found[1] if pattern.groups else None, streams)
     return None
 
 
-def _question(format_: Format, host: str, path: str, body: Json, in_path: str | None, keeps_content: bool) -> Question:
-    settings = body.get("generationConfig") or body.get("options") or body
-    model = body.get("model") or in_path
+def _question(place: _Place, body: Json, keeps_content: bool) -> Question:
+    model = body.get("model") or place.model
     model = model.removeprefix("models/") if isinstance(model, str) else ""
     streams = body.get("stream")
     if not isinstance(streams, bool):
-        streams = "/stream" in path or ":stream" in path or path.endswith(("/api/chat", "/api/generate"))
-    known = _HOSTS.search(host)
-    attributes: Attributes = {
-        semconv.OPERATION: format_.operation,
-        semconv.PROVIDER: PROVIDERS[known[0]] if known else format_.provider,
-    }
+        streams = place.streams
+    operation = place.format.operation
+    attributes: Attributes = {semconv.OPERATION: operation, semconv.PROVIDER: place.provider}
     if model:
         attributes[semconv.REQUEST_MODEL] = model
-    if format_.operation != "embeddings":
+    if operation != "embeddings":
         attributes[semconv.REQUEST_STREAM] = streams
-        for name in ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict"):
+        settings = body.get("generationConfig") or body.get("options") or body
+        for name in _LIMITS:
             if isinstance(settings.get(name), int):
                 attributes[semconv.REQUEST_MAX_TOKENS] = settings[name]
         if isinstance(settings.get("temperature"), int | float):
             attributes[semconv.REQUEST_TEMPERATURE] = float(settings["temperature"])
     if keeps_content:
-        attributes[semconv.INPUT_MESSAGES] = to_json(format_.messages(body))
-    return Question(format_, model, streams, attributes)
+        attributes[semconv.INPUT_MESSAGES] = to_json(place.format.messages(body))
+    return Question(place.format, model, streams, attributes)
 
 
 def _parse(body: bytes | None) -> Json | None:
@@ -174,7 +190,7 @@ def _parse(body: bytes | None) -> Json | None:
         model = _MODEL.search(body, max(0, len(body) - 4096)) or _MODEL.search(body, 0, 4096)
         return {"model": model[1].decode(errors="replace"), "stream": bool(_STREAM.search(body))} if model else None
     try:
-        asked = json.loads(body)
+        asked = parse(body)
     except ValueError:
         return None
     return asked if isinstance(asked, dict) else None
@@ -188,7 +204,7 @@ def read_answer(format_: Format, answer: Answer, data: bytes) -> None:
     if answer.has_content and not answer.keeps_content and not format_.telling.search(data):
         return
     try:
-        said = json.loads(_without_vectors(data) if format_.operation == "embeddings" else data)
+        said = parse(_without_vectors(data) if format_.operation == "embeddings" else data)
         for each in said if isinstance(said, list) else [said]:
             format_.read(answer, each)
     except (ValueError, TypeError, AttributeError, KeyError):

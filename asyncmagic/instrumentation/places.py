@@ -37,6 +37,11 @@ def is_housekeeping(filename: str) -> bool:
     return filename.startswith(_OURS) or any(part in filename for part in _KERNEL)
 
 
+@lru_cache(maxsize=4096)
+def _is_shown(filename: str) -> bool:
+    return is_users(filename) and not is_housekeeping(filename)
+
+
 def calling_place() -> Attributes:
     """Return where the user's code, on the stack of whatever runs now, asks for it: `code.*` attributes, or none.
 
@@ -47,7 +52,7 @@ def calling_place() -> Attributes:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and len(frames) < _FRAMES:
         code = frame.f_code
-        if is_users(code.co_filename) and not is_housekeeping(code.co_filename):
+        if _is_shown(code.co_filename):
             place = place or {CODE_FILE: code.co_filename, CODE_LINE: frame.f_lineno, CODE_FUNCTION: code.co_qualname}
             frames.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
         frame = frame.f_back
