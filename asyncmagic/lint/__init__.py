@@ -81,17 +81,17 @@ def _check(
     from asyncmagic.lint.cell import Cell
     from asyncmagic.lint.flow import OutOfTime
 
-    found: list[Diagnostic] = []
+    found: dict[tuple[str, int], Diagnostic] = {}
     try:
         cell = Cell(source, namespace, deadline=time.perf_counter() + _SECONDS, agents=agents)
         if not cell.is_python:
             return []
         for name, rule in checks:
             for diagnostic in rule(cell):
-                if diagnostic not in found and not cell.is_silenced(diagnostic.line, name):
-                    found.append(diagnostic)
+                if not cell.is_silenced(diagnostic.line, name):
+                    found.setdefault((name, diagnostic.line), diagnostic)
     except OutOfTime:
         return []
     except Exception:  # A checker that fails says nothing.
         return []
-    return sorted(found)
+    return sorted(found.values())

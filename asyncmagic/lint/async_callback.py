@@ -90,7 +90,7 @@ def _diagnostic(cell: Cell, node: ast.AST, callback: str, caller: str) -> Diagno
     return cell.diagnostic(
         RULE,
         node,
-        f"`{callback}` is async, but `{caller}` calls it as a plain function: what it gets is a coroutine that never runs",
+        f"`{callback}` is async, but `{caller}` calls it as a plain function: it gets a coroutine, which never runs",
         "Await the calls first, and pass on their results",
     )
 

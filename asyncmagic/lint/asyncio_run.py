@@ -116,9 +116,9 @@ def _is_guarded(cell: Cell, node: ast.Call) -> bool:
             and "RuntimeError" in ast.unparse(parent.type)
         ):
             return True
-        if isinstance(parent, ast.Try) and child in parent.body:
-            if any(h.type is None or "RuntimeError" in ast.unparse(h.type) for h in parent.handlers):
-                return True
+        catches = isinstance(parent, ast.Try) and [h for h in parent.handlers if child in parent.body]
+        if catches and any(h.type is None or "RuntimeError" in ast.unparse(h.type) for h in catches):
+            return True
         if isinstance(parent, (ast.If, ast.IfExp)):
             text = ast.unparse(parent.test)
             if "is_running" in text or "running_loop" in text:

@@ -71,9 +71,9 @@ def _is_guarded(cell: Cell, node: ast.Await) -> bool:
     """Whether the cell asks first what the value is."""
     name = node.value.id if isinstance(node.value, ast.Name) else None
     for parent in cell.above(node):
-        if isinstance(parent, (ast.If, ast.IfExp)) and name is not None:
-            if any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(parent.test)):
-                return True
+        tested = ast.walk(parent.test) if isinstance(parent, (ast.If, ast.IfExp)) else ()
+        if name is not None and any(isinstance(n, ast.Name) and n.id == name for n in tested):
+            return True
         if isinstance(parent, ast.Try) and any(
             isinstance(n, ast.Name) and n.id == "TypeError" for h in parent.handlers if h.type for n in ast.walk(h.type)
         ):

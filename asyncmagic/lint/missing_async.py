@@ -116,11 +116,11 @@ def _call(cell: Cell, node: ast.Call) -> Iterator[Diagnostic]:
 
 def _dropped(cell: Cell, node: ast.Expr) -> Iterator[Diagnostic]:
     value = cell.flow.values.get(node.value)
-    if isinstance(value, AsyncGenerator) and isinstance(node.value, ast.Call) and not value.is_used:
-        if node.value is not cell.displayed:
-            text = cell.text(node.value)
-            message = f"`{text}` makes an asynchronous generator, and nothing goes over it: it never runs"
-            yield cell.diagnostic(RULE, node.value, message, f"Write `async for item in {text}: …`")
+    is_made_here = isinstance(value, AsyncGenerator) and isinstance(node.value, ast.Call) and not value.is_used
+    if is_made_here and node.value is not cell.displayed:
+        text = cell.text(node.value)
+        message = f"`{text}` makes an asynchronous generator, and nothing goes over it: it never runs"
+        yield cell.diagnostic(RULE, node.value, message, f"Write `async for item in {text}: …`")
 
 
 def _definition(cell: Cell, node: ast.FunctionDef) -> Iterator[Diagnostic]:

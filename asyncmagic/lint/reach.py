@@ -47,8 +47,9 @@ def is_dead(cell: Cell, node: ast.AST) -> bool:
     """Whether a constant condition keeps the node from running."""
     child = node
     for parent in cell.above(node):
-        if isinstance(parent, (ast.If, ast.While)) and isinstance(parent.test, ast.Constant):
-            if (child in parent.body) != bool(parent.test.value) and child is not parent.test:
+        if isinstance(parent, (ast.If, ast.While)) and child is not parent.test:
+            verdict = bool(parent.test.value) if isinstance(parent.test, ast.Constant) else None
+            if verdict is not None and (child in parent.body) != verdict:
                 return True
         child = parent
     return False

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Iterator
 from typing import TypeAlias
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.sources import FUNCTIONS, facts, own_nodes
 from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partial, Value
 
@@ -305,9 +307,7 @@ def _source(cell: Cell, call: ast.Call) -> Function | None:
     while isinstance(function, (Bound, Partial)):
         function = function.function
     if isinstance(function, Live):
-        import types
-
-        if isinstance(function.obj, types.FunctionType):
+        if objects.is_a(function.obj, types.FunctionType):
             return cell.flow.source_of(function.obj)
     return function if isinstance(function, Function) else None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import facts, own_nodes
 from asyncmagic.lint.flow.values import Bound, Function, Live
@@ -118,9 +119,9 @@ def _passes_on(cell: Cell, handler: ast.ExceptHandler, function: ast.AsyncFuncti
                 return True
             if isinstance(child, ast.Call) and _never_returns(cell, child):
                 return True
-            if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
-                if child.func.attr in ("set_exception", "uncancel", "throw", "_exit", "exit"):
-                    return True
+            method = child.func.attr if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) else ""
+            if method in ("set_exception", "uncancel", "throw", "_exit", "exit"):
+                return True
     names = {handler.name} if handler.name else set()
     for statement in handler.body:
         for child in ast.walk(statement):
@@ -140,13 +141,15 @@ def _never_returns(cell: Cell, call: ast.Call) -> bool:
     function = found.function if found is not None else None
     while isinstance(function, Bound):
         function = function.function
-    if isinstance(function, Live) and isinstance(function.obj, types.FunctionType):
+    if isinstance(function, Live) and objects.is_a(function.obj, types.FunctionType):
         function = cell.flow.source_of(function.obj)
     if not isinstance(function, Function) or isinstance(function.node, ast.Lambda):
         return False
     returns = ast.unparse(function.node.returns) if function.node.returns is not None else ""
     body = facts(function.node)
-    return "NoReturn" in returns or "Never" in returns or not (body.returns or body.may_fall_through or body.is_generator)
+    return (
+        "NoReturn" in returns or "Never" in returns or not (body.returns or body.may_fall_through or body.is_generator)
+    )
 
 
 def _suppress(cell: Cell, node: ast.With) -> Iterator[Diagnostic]:

@@ -84,7 +84,8 @@ class Blocks:
     def _class_header(self, name: str, start: int, end: int) -> int | None:
         """The line after the colon that opens the class's body; None if this is no class."""
         for number in range(start, end):
-            if re.match(rf"\s*class\s+{name}\b", self._lines[number]):
+            words = self._lines[number].replace("(", " ").replace(":", " ").replace("[", " ").split(None, 2)
+            if words[:2] == ["class", name]:
                 while number < end and not self._lines[number].split("#")[0].rstrip().endswith(":"):
                     number += 1
                 return min(number + 1, end)

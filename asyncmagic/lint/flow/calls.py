@@ -40,7 +40,8 @@ from asyncmagic.lint.flow.values import (
 )
 
 _MAX_DEPTH = 5
-_SCALARS = frozenset({int, float, str, bytes, bool})
+_DATA_METHODS = ("builtins.str.", "builtins.bytes.", "builtins.int.", "builtins.float.", "_io.", "re.", "datetime.")
+_SCALARS = (int, float, str, bytes, bool)
 
 
 class OutOfTime(Exception):
@@ -104,9 +105,9 @@ class Calls(Resolver):
         return not self.quiet and (not self.frames or self.frames[-1].is_reported)
 
     def check_time(self) -> None:
-        """Stop at the deadline; where others hold the processor, the check's own time counts, up to twice as long."""
+        """Stop at the deadline; where others hold the processor, the check's own time counts."""
         late = time.perf_counter() - self.deadline
-        if late > 0 and (late > self.patience or time.thread_time() > self.own_deadline):
+        if late > 0 and (late > 3 * self.patience or time.thread_time() > self.own_deadline):
             raise OutOfTime
 
     # -- fates ---------------------------------------------------------------------------------------------------
@@ -205,20 +206,20 @@ class Calls(Resolver):
             self.hand_over(value)
 
     def _call_live(self, call: Call, obj: object, owner: Value | None) -> Value | None:
-        if isinstance(obj, functools.partial):
+        if objects.is_a(obj, functools.partial):
             self.hand_over_arguments(call)
             inner = self.lift(objects.unwrap_partial(obj))
             return self.call(Call(call.node, inner, [], call.scope, has_unknown_keywords=True))
         if type(obj) is types.MethodType:
             return self.call(dataclasses.replace(call, function=self.lift(obj.__func__)), self.lift(obj.__self__))
-        if type(obj) in objects.BUILTIN_FUNCTIONS and owner is None:
+        if objects.is_builtin_function(obj) and owner is None:
             holder = getattr(obj, "__self__", None)
-            owner = None if holder is None or isinstance(holder, types.ModuleType) else self.lift(holder)
+            owner = None if holder is None or objects.is_a(holder, types.ModuleType) else self.lift(holder)
         name = objects.qualified_name(obj)
         handler = KNOWN.get(name)
         if handler is not None:
             return handler(self, call, owner)
-        if isinstance(obj, type):
+        if objects.is_a(obj, type):
             return self._instantiate(call, obj)
         if name:
             root = name.partition(".")[0]
@@ -226,14 +227,14 @@ class Calls(Resolver):
                 for value in call.values:
                     self.use(value, call.node, "used", is_certain=False)
                     self.use_elements(value, call.node, "used", is_certain=False)
-            if (root in DATA_MODULES and type(obj) is not types.FunctionType) or name in ("json.loads", "json.load"):
+            if root in DATA_MODULES:
                 self.hand_over_unless_used(call)
                 return Plain()
         if type(obj) is types.FunctionType:
             return self._call_python(call, obj, owner)
         if type(obj) is functools._lru_cache_wrapper:
             return self.call(dataclasses.replace(call, function=self.lift(obj.__wrapped__)), owner)
-        if type(obj) in objects.BUILTIN_FUNCTIONS:
+        if objects.is_builtin_function(obj):
             return self._call_c_method(call, name, owner)
         if objects.is_mock(obj):
             return self._call_mock(call, obj)
@@ -247,7 +248,10 @@ class Calls(Resolver):
             self.hand_over_unless_used(call)
             return Instance(str)
         self.hand_over_arguments(call)
-        return Plain() if name.partition(".")[0] in ("builtins", "re", "datetime", "math") and owner is None else None
+        is_data = name.partition(".")[0] in ("builtins", "re", "datetime", "math", "_io") and (
+            owner is None or name.startswith(_DATA_METHODS)
+        )
+        return Plain() if is_data else None
 
     def hand_over_unless_used(self, call: Call) -> None:
         for value in call.values:
@@ -267,7 +271,7 @@ class Calls(Resolver):
         module = function.__module__ or ""
         is_users = module == "__main__" or not function.__code__.co_filename.endswith(".py")
         is_wrapper = "__wrapped__" in objects.instance_dict(function)
-        declared = None if is_wrapper else self._declared_return(function, owner)
+        declared = None if is_wrapper else self._declared_return(call, function, owner)
         has_work = any(_is_interesting(value) for value in call.values)
 
         def result() -> Value | None:
@@ -298,11 +302,11 @@ class Calls(Resolver):
             return self.coroutine(call, declared.result)
         return self.fresh(result(), call)
 
-    def _declared_return(self, function: types.FunctionType, owner: Value | None) -> Value | None:
+    def _declared_return(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
         hint = function.__annotations__.get("return", objects.MISSING)
         if hint is objects.MISSING:
             return None
-        return self.annotation(hint, function.__globals__, owner)
+        return _by_stream(call, self.annotation(hint, function.__globals__, owner))
 
     def _run_with_arguments(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
         source = self.source_of(function)
@@ -338,15 +342,17 @@ class Calls(Resolver):
         attributes: dict[str, Value | None] = {}
         for name, value in call.keywords.items():
             declared = self._field_type(cls, name)
-            if declared in _SCALARS:
+            if declared is not None and _is_scalar(declared):
                 self.use(value, call.node, f"stored as {declared.__name__}" if declared else "", is_certain=True)
             if any(True for _ in awaitables(value)):
                 attributes[name] = value
         self.hand_over_unless_used(call)
         if objects.class_lookup(type(cls), "__call__") is not objects.class_lookup(type, "__call__"):
             metacall = objects.class_lookup(type(cls), "__call__")
-            if not objects.qualified_name(type(cls)).startswith("abc.") and isinstance(metacall, types.FunctionType):
+            if not objects.qualified_name(type(cls)).startswith("abc.") and objects.is_a(metacall, types.FunctionType):
                 return None
+        if all(objects.has_method(cls, name) for name in ("__await__", "send", "throw", "close")):
+            return self.make(Awaitable("coroutine", call.node, lambda: None, maker=call.function, cls=cls))
         return Instance(cls, attributes=attributes or None)
 
     def _field_type(self, cls: type, name: str) -> type | None:
@@ -365,7 +371,7 @@ class Calls(Resolver):
             self.hand_over_arguments(call)
             return self.coroutine(call, lambda: None)
         found = objects.class_lookup(cls, "__call__")
-        if isinstance(found, types.FunctionType):
+        if objects.is_a(found, types.FunctionType):
             return self.call(dataclasses.replace(call, function=Live(found)), value)
         self.hand_over_arguments(call)
         return None
@@ -383,25 +389,40 @@ class Calls(Resolver):
                 self.hand_over_arguments(call)
                 return AsyncGenerator(call.node, self._yielded(function, call, owner))
             if has_work:
-                self.invoke(function, call, owner)
+                value = self.invoke(function, call, owner)
+                self._hand_over_all_but(call, value)
+                return self.coroutine(call, lambda: value)
             self.hand_over_unless_used(call)
-            return self.coroutine(call, lambda: self.invoke(function, call, owner, is_again=True))
+            return self.coroutine(
+                call,
+                lambda: (
+                    self._declared_result(call, function, owner) or self.invoke(function, call, owner, is_again=True)
+                ),
+            )
         if is_generator(node):
             item = self._yielded(function, call, owner)()
             self.hand_over_arguments(call)
             self.hand_over(item)
             return Box(types.GeneratorType, [item])
         value = self.fresh(self.invoke(function, call, owner), call)
-        for argument in call.values:
-            if not any(argument is part for part in _parts(value)):
-                self._hand_over_untouched(argument)
+        self._hand_over_all_but(call, value)
         if value is None and not isinstance(node, ast.Lambda) and node.returns is not None:
             return self.annotation_node(node.returns, function.scope, owner)
         return value
 
-    def _hand_over_untouched(self, value: Value | None) -> None:
-        if not any(awaitable.root.uses for awaitable in awaitables(value)):
-            self.hand_over(value)
+    def _declared_result(self, call: Call, function: Function, owner: Value | None) -> Value | None:
+        """What awaiting a library's async function gives, by its annotation."""
+        node = function.node
+        if not function.is_library or isinstance(node, ast.Lambda) or node.returns is None:
+            return None
+        return known(_by_stream(call, self.annotation_node(node.returns, function.scope, owner)))
+
+    def _hand_over_all_but(self, call: Call, result: Value | None) -> None:
+        """What the function was given may be awaited by it, unless it is what it returns."""
+        for argument in call.values:
+            is_returned = any(argument is part for part in _parts(result))
+            if not is_returned and not any(awaitable.root.uses for awaitable in awaitables(argument)):
+                self.hand_over(argument)
 
     def _yielded(self, function: Value | None, call: Call, owner: Value | None) -> Callable[[], Value | None]:
         """What a generator function yields, found when it is asked for."""
@@ -488,14 +509,13 @@ class Calls(Resolver):
             rest = values[len(slots) :]
             items = [_element_if(index + len(slots) in stars, value) for index, value in enumerate(rest)]
             scope.names[node.args.vararg.arg] = None if call.has_unknown_keywords else Box(tuple, items)
+        self._bind_annotated(function, scope)
         for arg in (*slots, *node.args.kwonlyargs):
             value = scope.names[arg.arg]
-            if arg.annotation is not None:
+            if arg.annotation is not None and isinstance(value, Awaitable):
                 declared = self.annotation_node(arg.annotation, function.scope)
-                if isinstance(declared, Instance) and declared.cls in _SCALARS:
+                if isinstance(declared, Instance) and _is_scalar(declared.cls):
                     self.use(value, call.node, f"passed as {declared.cls.__name__}", is_certain=True)
-                if value is None:
-                    scope.names[arg.arg] = declared
         for name in scope.captured & scope.names.keys():
             self.hand_over(scope.names[name])
         if not keeps_awaitables:
@@ -539,11 +559,33 @@ class Calls(Resolver):
             given = dict(zip(names, call.args, strict=False)) | call.keywords
             for name, value in given.items():
                 declared = self.annotation_node(hints[name], cls.scope) if name in hints else None
-                if isinstance(declared, Instance) and declared.cls in _SCALARS:
+                if isinstance(declared, Instance) and _is_scalar(declared.cls):
                     self.use(value, call.node, f"stored as {declared.cls.__name__}", is_certain=True)
             new.attributes.update(given)
         self.hand_over_unless_used(call)
         return new
+
+
+def _is_scalar(cls: type) -> bool:
+    return any(cls is scalar for scalar in _SCALARS)
+
+
+def _by_stream(call: Call, value: Value | None) -> Value | None:
+    """Of "an answer or a stream of it", the one that the call's `stream=` asks for."""
+    if not isinstance(value, Either):
+        return value
+    asked = call.keywords.get("stream")
+    wants = isinstance(asked, Live) and asked.obj is True
+    if "stream" in call.keywords and not (isinstance(asked, Live) and type(asked.obj) is bool):
+        return value
+    kept = [option for option in value.options if _is_stream(option) is wants]
+    return either(*kept) if kept and (wants or not call.has_unknown_keywords) else value
+
+
+def _is_stream(value: Value | None) -> bool:
+    cls = value.cls if isinstance(value, (Instance, Object)) else None
+    name = cls.node.name if isinstance(cls, Class) else objects.qualified_name(cls)
+    return "Stream" in name.rpartition(".")[2]
 
 
 def _is_interesting(value: Value | None) -> bool:

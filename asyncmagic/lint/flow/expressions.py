@@ -131,7 +131,8 @@ class Expressions(Calls):
             if option.kind == "awaitable":
                 return
             allowed = _COROUTINE_ATTRIBUTES if option.kind == "coroutine" else _TASK_ATTRIBUTES
-            if node.attr in allowed:
+            is_own = option.cls is not None and objects.class_lookup(option.cls, node.attr) is not objects.MISSING
+            if node.attr in allowed or is_own:
                 self.hand_over(value)
                 return
         self.use(value, node, f"asked for `.{node.attr}`", is_certain=True)
@@ -143,7 +144,11 @@ class Expressions(Calls):
         return either(*(self._item(option, index, node) for option in options(value)))
 
     def _item(self, value: Value | None, index: Value | None, node: ast.Subscript) -> Value | None:
-        key = index.obj if isinstance(index, Live) and type(index.obj) in (int, str) else objects.MISSING
+        key = (
+            index.obj
+            if isinstance(index, Live) and (type(index.obj) is int or type(index.obj) is str)
+            else objects.MISSING
+        )
         if isinstance(value, Box):
             if isinstance(node.slice, ast.Slice):
                 return Box(value.kind, list(value.items), None, value.is_shared)
@@ -220,7 +225,7 @@ class Expressions(Calls):
         self.use(value, node, "tested: it is always true" if is_not else "used as a number", is_certain=not is_not)
         if is_not:
             return Instance(bool)
-        return value if isinstance(value, Live) and type(value.obj) in (int, float) else Plain()
+        return value if isinstance(value, Live) and (type(value.obj) is int or type(value.obj) is float) else Plain()
 
     def _BinOp(self, node: ast.BinOp, scope: Scope) -> Value | None:
         left, right = self.evaluate(node.left, scope), self.evaluate(node.right, scope)

@@ -55,8 +55,15 @@ def is_async_iterable(flow: Flow, value: Value | None) -> bool | None:
 
 def is_iterable(flow: Flow, value: Value | None) -> bool | None:
     """Whether a plain `for` works on the value."""
-    answers = {_has(flow, option, "__iter__") or _has(flow, option, "__getitem__") for option in options(value)}
+    answers = {_is_iterable(flow, option) for option in options(value)}
     return answers.pop() if len(answers) == 1 else None
+
+
+def _is_iterable(flow: Flow, value: Value | None) -> bool | None:
+    found = _has(flow, value, "__iter__") or _has(flow, value, "__getitem__")
+    if found and _has(flow, value, "__aiter__") and value is not None and _always_raises(flow, value, "__iter__"):
+        return False
+    return found
 
 
 def _has(flow: Flow, value: Value | None, name: str) -> bool | None:
@@ -93,7 +100,7 @@ def _always_raises(flow: Flow, value: Value, name: str) -> bool:
     """Whether a method is there only to say that it must not be used."""
     cls = type(value.obj) if isinstance(value, Live) else value.cls if isinstance(value, Instance) else None
     method = objects.class_lookup(cls, name) if cls is not None else None
-    source = flow.source_of(method) if isinstance(method, types.FunctionType) else None
+    source = flow.source_of(method) if objects.is_a(method, types.FunctionType) else None
     if source is None or isinstance(source.node, ast.Lambda):
         return False
     last = source.node.body[-1]
@@ -118,11 +125,11 @@ def is_async_function(flow: Flow, value: Value | None) -> bool:
     callee: object = value.function if isinstance(value, (Bound, Partial)) else value
     if isinstance(callee, Live):
         found = objects.unwrap_partial(callee.obj)
-        if isinstance(found, types.MethodType):
+        if objects.is_a(found, types.MethodType):
             found = found.__func__
         if objects.code_flags(found) & inspect.CO_COROUTINE:
             return True
-        if not isinstance(found, types.FunctionType) and objects.class_lookup(type(found), "__call__") is None:
+        if not objects.is_a(found, types.FunctionType) and objects.class_lookup(type(found), "__call__") is None:
             return False
     if isinstance(callee, Function) and isinstance(callee.node, ast.AsyncFunctionDef):
         return not any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(callee.node))

@@ -182,8 +182,8 @@ def _wait(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 def _as_completed(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = element(flow, call.argument(0, "fs"))
     flow.hand_over_arguments(call)
-    one = Awaitable("coroutine", call.node, lambda: result_of(given), is_handed_on=True, maker=call.function)
-    return Box(types.GeneratorType, [one])
+    one = Awaitable("coroutine", call.node, lambda: result_of(given), maker=call.function, is_many=True)
+    return Box(types.GeneratorType, [flow.make(one)])
 
 
 def _in_thread(position: int) -> Handler:
@@ -426,6 +426,17 @@ def _second(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return call.argument(1)
 
 
+def _chosen(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    item = element(flow, call.argument(0))
+    is_one = isinstance(call.node, ast.Call) and ast.unparse(call.node.func).endswith("choice")
+    return item if is_one else Box(list, [item])
+
+
+def _field(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    factory = call.keywords.get("default_factory")
+    return flow.call_value(factory, [], call.node) if factory is not None else call.keywords.get("default")
+
+
 def _identity(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return Identity()
 
@@ -576,6 +587,8 @@ def _table() -> dict[str, Handler]:
     put(_identity, "functools.wraps")
     put(_decorates, "functools.lru_cache", "dataclasses.dataclass")
     put(_second, "typing.cast")
+    put(_chosen, "random.Random.choice", "random.Random.choices", "random.Random.sample", "random.choice")
+    put(_field, "dataclasses.field")
     put(_factory(True), "contextlib.asynccontextmanager")
     put(_factory(False), "contextlib.contextmanager")
     put(_descriptor("property"), "builtins.property", "functools.cached_property")

@@ -15,6 +15,7 @@ from asyncmagic.lint.flow.resolve import OWNER
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,
+    Bound,
     Box,
     Class,
     Either,
@@ -28,6 +29,7 @@ from asyncmagic.lint.flow.values import (
     Value,
     awaitables,
     either,
+    options,
 )
 
 __all__ = ["Call", "Flow", "OutOfTime"]
@@ -94,6 +96,7 @@ class Flow(Expressions):
             if arg.annotation is not None:
                 scope.names[arg.arg] = self.annotation_node(arg.annotation, function.scope)
         slots = positional(node)
+        self._bind_seen_arguments(function, scope)
         if isinstance(function.owner, Class) and slots and not isinstance(node, ast.Lambda):
             decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
             if "classmethod" in decorators:
@@ -106,6 +109,25 @@ class Flow(Expressions):
             self.execute(body_of(node), scope)
         finally:
             self.frames.pop()
+
+    def _bind_seen_arguments(self, function: Function, scope: Scope) -> None:
+        """Give arguments the values that the cell's own calls of the function give them."""
+        slots = [arg.arg for arg in positional(function.node)]
+        given: dict[str, list[Value | None]] = {}
+        for call in self.calls.values():
+            callee = call.function
+            is_method = isinstance(callee, Bound)
+            callee = callee.function if isinstance(callee, Bound) else callee
+            if not isinstance(callee, Function) or callee.node is not function.node:
+                continue
+            if call.starred or call.has_unknown_keywords:
+                return
+            for name, value in [*zip(slots[is_method:], call.args, strict=False), *call.keywords.items()]:
+                given.setdefault(name, []).append(value)
+        for name, values in given.items():
+            value = either(*values)
+            if name in scope.names and scope.names[name] is None and all(map(_is_thing, options(value))):
+                scope.names[name] = value
 
     def _own_object(self, cls: Class) -> Object:
         new = Object(cls, {})
@@ -384,7 +406,10 @@ class Flow(Expressions):
         is_async = isinstance(node, ast.AsyncWith)
         for item in node.items:
             value = self.evaluate(item.context_expr, scope)
-            self.use(value, item.context_expr, "entered as a context manager", is_certain=True)
+            name = "__aenter__" if is_async else "__enter__"
+            if isinstance(value, Awaitable) and value.cls is not None and objects.has_method(value.cls, name):
+                self.hand_over(value)
+            self.use_unless_handed(value, item.context_expr)
             entered = self._entered(value, item.context_expr, is_async=is_async)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, entered, scope)
@@ -392,11 +417,18 @@ class Flow(Expressions):
 
     _do_AsyncWith = _do_With
 
+    def use_unless_handed(self, value: Value | None, node: ast.AST) -> None:
+        if not (isinstance(value, Awaitable) and value.cls is not None and value.is_handed_on):
+            self.use(value, node, "entered as a context manager", is_certain=True)
+
     def _entered(self, value: Value | None, node: ast.AST, *, is_async: bool) -> Value | None:
         if isinstance(value, Manager):
             return value.entered()
         if isinstance(value, (Instance, Live, Object)):
             method = self.attribute(value, "__aenter__" if is_async else "__enter__", node)
+            cls = type(value.obj) if isinstance(value, Live) else value.cls
+            if isinstance(cls, type) and not is_async and _is_c_method(objects.class_lookup(cls, "__enter__")):
+                return None if objects.qualified_name(cls).startswith("_thread") else value
             self.quiet += 1
             try:
                 result = self.call_value(method, [], node)
@@ -485,6 +517,17 @@ class Flow(Expressions):
             if isinstance(module, Live) and type(module.obj) is types.ModuleType:
                 exported = objects.instance_dict(module.obj)
                 scope.names.update((key, self.lift(obj)) for key, obj in exported.items() if key[:1] != "_")
+
+
+def _is_thing(value: Value | None) -> bool:
+    """Whether the value is a known object, other than None."""
+    if isinstance(value, Live):
+        return value.obj is not None
+    return isinstance(value, (Instance, Object, Function))
+
+
+def _is_c_method(method: object) -> bool:
+    return objects.is_builtin_function(method)
 
 
 def _is_simple(key: object) -> bool:

@@ -8,16 +8,16 @@ import inspect
 import sys
 import types
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, TypeVar
 
 MISSING: Final = object()
+_T = TypeVar("_T")
 _type_dict = type.__dict__["__dict__"].__get__
 _type_mro = type.__dict__["__mro__"].__get__
 _type_qualname = type.__dict__["__qualname__"].__get__
 _type_module: Any = vars(type)["__module__"].__get__
 _type_flags = type.__dict__["__flags__"].__get__
 _module_dict: Any = vars(types.ModuleType)["__dict__"].__get__
-_MANAGED: Final = (types.MemberDescriptorType, types.GetSetDescriptorType)
 BUILTIN_FUNCTIONS: Final = (
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
@@ -25,6 +25,11 @@ BUILTIN_FUNCTIONS: Final = (
     types.WrapperDescriptorType,
     types.MethodWrapperType,
 )
+
+
+def is_a(obj: object, cls: type[_T] | tuple[type[_T], ...]) -> TypeGuard[_T]:
+    """`isinstance` that asks the object's real type: `__class__` may be a property."""
+    return issubclass(type(obj), cls)
 
 
 def namespace_get(namespace: Mapping[str, object], name: str) -> object:
@@ -56,16 +61,21 @@ def class_lookup(cls: type, name: str) -> object:
 
 def instance_dict(obj: object) -> dict[str, object]:
     """The object's own attributes; empty where reading them could run code."""
-    if isinstance(obj, types.ModuleType):
+    if is_a(obj, types.ModuleType):
         return _module_dict(obj)  # type: ignore[no-any-return]
     descriptor = class_lookup(type(obj), "__dict__")
-    if not isinstance(descriptor, types.GetSetDescriptorType):
+    if not is_a(descriptor, types.GetSetDescriptorType):
         return {}
     try:
         found = descriptor.__get__(obj)
     except Exception:
         return {}
     return found if type(found) is dict else {}
+
+
+def is_builtin_function(obj: object) -> bool:
+    """Whether the object is a function or method written in C."""
+    return any(type(obj) is kind for kind in BUILTIN_FUNCTIONS)
 
 
 def is_class(obj: object) -> bool:
@@ -81,12 +91,12 @@ def has_method(cls: type, name: str) -> bool:
 def answers_everything(cls: type) -> bool:
     """Whether attributes of instances are beyond what the class says."""
     hook = class_lookup(cls, "__getattribute__")
-    return hook is not MISSING and hook is not object.__getattribute__ and isinstance(hook, types.FunctionType)
+    return hook is not MISSING and hook is not object.__getattribute__ and is_a(hook, types.FunctionType)
 
 
 def slot_value(descriptor: object, obj: object) -> object:
     """The value of a C-level slot, which is safe to read, or MISSING."""
-    if not isinstance(descriptor, _MANAGED):
+    if not (is_a(descriptor, types.MemberDescriptorType) or is_a(descriptor, types.GetSetDescriptorType)):
         return MISSING
     try:
         return descriptor.__get__(obj)
@@ -104,19 +114,19 @@ def is_descriptor(obj: object) -> bool:
 
 def qualified_name(obj: object) -> str:
     """`module.qualname` of a function, method or class, read from C-level slots; empty for other objects."""
-    if isinstance(obj, types.MethodType):
+    if is_a(obj, types.MethodType):
         return qualified_name(obj.__func__)
     if type(obj) is types.FunctionType:
         return f"{obj.__module__}.{obj.__qualname__}"
     if type(obj) is types.BuiltinFunctionType:
         owner = obj.__self__
-        if isinstance(owner, types.ModuleType) or owner is None:
+        if is_a(owner, types.ModuleType) or owner is None:
             return f"{obj.__module__}.{obj.__qualname__}"
         return qualified_name(owner if is_class(owner) else type(owner)) + "." + obj.__name__
-    if type(obj) in BUILTIN_FUNCTIONS:
+    if is_builtin_function(obj):
         return qualified_name(getattr(obj, "__objclass__", None)) + "." + getattr(obj, "__name__", "")
     if is_class(obj):
-        module = _type_module(obj)  # type: ignore[arg-type]
+        module = _type_module(obj)
         return f"{module}.{_type_qualname(obj)}" if type(module) is str else ""
     return ""
 

@@ -106,6 +106,9 @@ class Resolver:
         """What a name means in a scope."""
         current: Scope | None = scope
         while current is not None:
+            if name in current.hints and current.names.get(name) is None:
+                hint, outer = current.hints.pop(name)
+                current.names[name] = self.annotation_node(hint, outer)
             if name in current.names and (current is scope or not current.is_class):
                 return current.names[name] if current is scope else _unless_none(current.names[name])
             if name in current.local:
@@ -295,7 +298,7 @@ class Resolver:
             return self.lift(found.__func__)
         if type(found) is classmethod:
             return Bound(self.lift(found.__func__), owner)
-        if isinstance(found, types.FunctionType) or type(found) in objects.BUILTIN_FUNCTIONS:
+        if objects.is_a(found, types.FunctionType) or objects.is_builtin_function(found):
             return Live(found)
         return None if objects.is_descriptor(found) else self.lift(found)
 
@@ -352,12 +355,12 @@ class Resolver:
             return self.lift(obj.__func__)
         if type(obj) is classmethod:
             return Bound(self.lift(obj.__func__), owner)
-        if isinstance(obj, types.FunctionType) or type(obj) in objects.BUILTIN_FUNCTIONS:
+        if objects.is_a(obj, types.FunctionType) or objects.is_builtin_function(obj):
             return Bound(member, owner)
         getter: object = obj.fget if type(obj) is property else None
         if issubclass(type(obj), functools.cached_property):
             getter = objects.instance_dict(obj).get("func")
-        if isinstance(getter, types.FunctionType):
+        if objects.is_a(getter, types.FunctionType):
             return self.call_value(Bound(Live(getter), owner), [], node)
         if type(obj) is functools.partialmethod:
             return self._bind(self.lift(obj.func), owner, node)
@@ -380,9 +383,9 @@ class Resolver:
     def _declared_in_source(self, value: Object, name: str) -> Value | None:
         """An attribute that the class body only annotates, or that `__init__` sets."""
         for statement in value.cls.node.body:
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                if statement.target.id == name:
-                    return self.annotation_node(statement.annotation, value.cls.scope, value)
+            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            if isinstance(statement, ast.AnnAssign) and isinstance(target, ast.Name) and target.id == name:
+                return self.annotation_node(statement.annotation, value.cls.scope, value)
         init = self.member(value.cls, "__init__")
         return self._set_in_init(init, name) if isinstance(init, Function) else None
 
@@ -404,9 +407,10 @@ class Resolver:
         return None
 
     def _bind_annotated(self, function: Function, scope: Scope) -> None:
+        """Let the arguments of which nothing else is known be what their annotations say."""
         for arg in (*function.node.args.posonlyargs, *function.node.args.args, *function.node.args.kwonlyargs):
             if arg.annotation is not None:
-                scope.names[arg.arg] = self.annotation_node(arg.annotation, function.scope)
+                scope.hints[arg.arg] = (arg.annotation, function.scope)
 
     def evaluate_quietly(self, node: ast.expr, scope: Scope) -> Value | None:
         raise NotImplementedError
@@ -508,6 +512,8 @@ class Resolver:
             return Live(None)
         if hint is typing.Self:
             return owner
+        if type(hint) is typing.TypeVar:
+            return self._bound_of(hint)
         if objects.is_class(hint):
             return self._generic(hint, nothing)
         if type(hint) is not types.GenericAlias and not objects.qualified_name(type(hint)).startswith(
@@ -523,6 +529,14 @@ class Resolver:
             return None
         return self._generic(origin, lambda: self.annotation(args[-1], module, owner) if args else None)
 
+    def _bound_of(self, variable: typing.TypeVar) -> Value | None:
+        """The class that a type variable is bound to."""
+        bound = variable.__bound__
+        if type(bound) is typing.ForwardRef:
+            module = sys.modules.get(variable.__module__)
+            return self.annotation(bound.__forward_arg__, objects.instance_dict(module)) if module else None
+        return self.annotation(bound, {}) if bound is not None else None
+
     def _generic(self, origin: object, inner: Any) -> Value | None:
         if type(origin) is type(typing.List):  # noqa: UP006 - the old spelling is what is looked at
             origin = typing.get_origin(origin)
@@ -537,7 +551,7 @@ class Resolver:
         if origin is asyncio.Task or origin is asyncio.Future:
             which: Any = "task" if origin is asyncio.Task else "future"
             return Awaitable(which, None, inner, is_handed_on=True)
-        if not isinstance(origin, type) or origin is object or origin is type:
+        if not objects.is_a(origin, type) or origin is object or origin is type:
             return None
         if objects.class_dict(origin).get("_is_protocol") is True:
             return None
@@ -565,7 +579,7 @@ def _linear(cls: Class) -> list[Class | type]:
     for base in cls.bases:
         if isinstance(base, Class):
             orders.append(_linear(base))
-        elif isinstance(base, Live) and isinstance(base.obj, type):
+        elif isinstance(base, Live) and objects.is_a(base.obj, type):
             orders.append(list(objects.mro(base.obj)))
     orders.append([order[0] for order in orders])
     result: list[Class | type] = [cls]

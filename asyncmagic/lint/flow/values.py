@@ -51,6 +51,7 @@ class Scope:
     spent: set[Awaitable] = field(default_factory=set)
     is_class: bool = False
     makers: dict[str, ast.stmt] = field(default_factory=dict)
+    hints: dict[str, tuple[ast.expr, Scope]] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -190,6 +191,7 @@ class Awaitable(Value):
     is_registered: bool = False
     uses: list[Use] = field(default_factory=list)
     source: Awaitable | None = None
+    cls: type | None = None
     rule: str = "missing-await"
 
     @property
