@@ -90,7 +90,8 @@ class DeltaWriter:
             self._facts.append(())
 
     def _record(self, index: int, span: Span) -> _Record:
-        first = next((event.time for event in list(span.events) if event.name == semconv.EVENT_FIRST_CHUNK), None)
+        events = list(span.events) if span.events else ()
+        first = next((event.time for event in events if event.name == semconv.EVENT_FIRST_CHUNK), None)
         return (
             self._text(plain(span.name)),
             self.layout.row[index],
@@ -102,6 +103,8 @@ class DeltaWriter:
         )
 
     def _fact(self, span: Span) -> tuple[Any, ...]:
+        if not (span.attributes or span.message or span.events or span.links):
+            return ()
         # A copy made in one step: the watched threads go on writing.
         attributes = span.attributes.copy()
         pairs: list[tuple[str, Any]] = [

@@ -6,7 +6,7 @@ import heapq
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import pairwise
 
 from asyncmagic.tracing.model import Span, State, StateLog, Trace
 
@@ -122,7 +122,8 @@ class Layout:
         """Place new spans, take up what changed in known ones, and return the indexes of all of them."""
         changed = sorted(spans, key=lambda span: (span.start, span.span_id))
         for span in changed:
-            self._place(span)
+            if span.span_id not in self.index:
+                self._place(span)
         for span in changed:
             self._update_lane(span)
         return [self.index[span.span_id] for span in changed]
@@ -165,8 +166,6 @@ class Layout:
         return list(blocks.values())
 
     def _place(self, span: Span) -> None:
-        if span.span_id in self.index:
-            return
         parent_index = -1
         if self.spans:
             if span.parent_id not in self.index:
@@ -292,7 +291,7 @@ class Thinner:
 
     def read(self, log: StateLog, end: int) -> list[tuple[int, State, str | None]]:
         """Take up what is new in the log and return the changes that are not settled yet."""
-        news = list(islice(log, self._seen, None))
+        news = log.since(self._seen)
         for (start, state, detail), (stop, _, _) in pairwise(news):
             self._add(start, stop, state, detail)
         if not news:

@@ -182,24 +182,23 @@ class Buckets {
     for (const [style, list] of this.of) {
       const isEdge = style.startsWith("edge ");
       const isDense = style.startsWith("dense ");
-      g.beginPath();
-      for (let i = 0; i < list.length; i += 6) {
-        if (list[i + 4] > 0 || list[i + 5] > 0) g.roundRect(list[i], list[i + 1], list[i + 2], list[i + 3], [list[i + 4], list[i + 5], list[i + 5], list[i + 4]]);
-        else g.rect(list[i], list[i + 1], list[i + 2], list[i + 3]);
-      }
+      g.globalAlpha = isDense ? 0.75 : 1;
       if (isEdge) {
         g.strokeStyle = theme.edge(style.slice(5));
         g.lineWidth = style === "edge failed" ? 1.5 : 1;
-        g.stroke();
-      } else if (isDense) {
-        g.globalAlpha = 0.75;
-        g.fillStyle = theme.edge(style.slice(6));
-        g.fill();
-        g.globalAlpha = 1;
-      } else {
-        g.fillStyle = style === "dim" ? theme.colour("line") : style === "token" ? theme.colour("token") : theme.fill(g, style);
-        g.fill();
+      } else g.fillStyle = isDense ? theme.edge(style.slice(6)) : style === "dim" ? theme.colour("line") : style === "token" ? theme.colour("token") : theme.fill(g, style);
+      for (let i = 0; i < list.length; i += 6) {
+        const [x, y, w, h, left, right] = [list[i], list[i + 1], list[i + 2], list[i + 3], list[i + 4], list[i + 5]];
+        // One by one: a path of thousands of rectangles takes far longer than thousands of rectangles.
+        if (!isEdge && !(left > 0) && !(right > 0)) g.fillRect(x, y, w, h);
+        else {
+          g.beginPath();
+          g.roundRect(x, y, w, h, [left, right, right, left]);
+          if (isEdge) g.stroke();
+          else g.fill();
+        }
       }
+      g.globalAlpha = 1;
     }
     this.of.clear();
   }

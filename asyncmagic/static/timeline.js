@@ -267,11 +267,13 @@ export class Timeline {
   }
 
   fit() {
-    this.set({ follow: true, top: 0 });
+    Object.assign(this.view, { follow: true, top: 0 });
+    this.invalidate();
   }
 
   setFollow(follow) {
-    this.set({ follow });
+    this.view.follow = follow;
+    this.invalidate();
   }
 
   scroll(top) {

@@ -290,16 +290,21 @@ export function inFlight(store) {
   // Sorted apart, starts and ends need no pairs: typed arrays sort fast.
   const starts = Float64Array.from(ids, (id) => store.begun(id)).sort();
   const ends = Float64Array.from(ids, (id) => store.endOf(id)).sort();
+  // Of very many changes only the most at once in each of some thousand steps is kept: the strip has no more pixels.
+  const step = ids.length > 5000 ? (ends[ends.length - 1] - starts[0]) / 4000 : 0;
   const time = [0];
   const count = [0];
   let most = 0;
   for (let i = 0, j = 0; j < ends.length;) {
     const when = i < starts.length && starts[i] < ends[j] ? starts[i++] : ends[j++];
-    most = Math.max(most, i - j);
-    if (time[time.length - 1] === when) count[count.length - 1] = i - j;
+    const now = i - j;
+    most = Math.max(most, now);
+    const at = time.length - 1;
+    if (time[at] === when) count[at] = now;
+    else if (when - time[at] < step && j < ends.length) count[at] = Math.max(count[at], now);
     else {
       time.push(when);
-      count.push(i - j);
+      count.push(now);
     }
   }
   return { time, count, most, ofCalls: store.calls.length > 0 };

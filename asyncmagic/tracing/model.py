@@ -89,6 +89,11 @@ class StateLog:
         for time, code, detail in zip(self._times, self._codes, self._details, strict=False):
             yield time, STATES[code], detail
 
+    def since(self, position: int) -> list[tuple[int, State, str | None]]:
+        """Return the changes from that position on, without walking over those before it."""
+        news = zip(self._times[position:], self._codes[position:], self._details[position:], strict=False)
+        return [(time, STATES[code], detail) for time, code, detail in news]
+
     def last(self) -> tuple[int, State, str | None]:
         return self._times[-1], STATES[self._codes[-1]], self._details[-1]
 
