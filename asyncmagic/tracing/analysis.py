@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
 
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.intervals import Interval, covered, merged, most_at_once
@@ -132,17 +132,11 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
     """Return the figures of a trace, finished or not; `now` (ns of its clock) is where open spans are cut off."""
     read = Reading(trace, now)
     counts = _counts(read)
-    names = {agent.name for agent in read.agents}
-    work = [interval for agent in read.agents for interval in _work(read, agent, names)]
-    busy = sum(stop - start for start, stop in work)
-    some = covered(work)
-    several = len(read.agents) > 1 and counts.wall > 0
-    one_by_one = counts.wall + (busy - some) / 1e9 if several else None
+    busy, some = _at_work(read)
     most = most_at_once((read.begin(agent), read.end(agent)) for agent in read.agents)
     agents = _agent_figures(read)
     return Summary(
-        **{item.name: getattr(counts, item.name) for item in fields(Counts)}
-        | {"one_by_one": one_by_one, "speedup": one_by_one / counts.wall if one_by_one else None},
+        **{item.name: getattr(counts, item.name) for item in fields(Counts)} | _speed(read, busy, some),
         agents=agents,
         agents_time=sum(agent.seconds for agent in agents),
         parallelism=busy / some if some else None,
@@ -158,8 +152,10 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
 
 
 def headline(trace: Trace, *, now: int | None = None) -> str:
-    """Return the headline of a trace, see `Summary.headline`; while it runs this is cheaper than `summarize`."""
-    return _counts(Reading(trace, now)).headline() if trace.is_running else summarize(trace, now=now).headline()
+    """Return the headline of a trace, see `Summary.headline`; cheaper than `summarize`, above all while it runs."""
+    read = Reading(trace, now)
+    counts = _counts(read)
+    return (counts if counts.is_running else replace(counts, **_speed(read, *_at_work(read)))).headline()
 
 
 def progress(trace: Trace, *, now: int | None = None) -> str:
@@ -241,6 +237,21 @@ def _counts(read: Reading) -> Counts:
     )
 
 
+def _at_work(read: Reading) -> tuple[int, int]:
+    """Return for how long the agents were at work, each time counted for each agent, and counted once (ns)."""
+    names = {agent.name for agent in read.agents}
+    work = [interval for agent in read.agents for interval in _work(read, agent, names)]
+    return sum(stop - start for start, stop in work), covered(work)
+
+
+def _speed(read: Reading, busy: int, some: int) -> dict[str, Any]:
+    wall = read.wall
+    if len(read.agents) < 2 or not wall:
+        return {}
+    one_by_one = wall + (busy - some) / 1e9
+    return {"one_by_one": one_by_one, "speedup": one_by_one / wall}
+
+
 def _work(read: Reading, agent: Span, names: set[str]) -> list[Interval]:
     """Return when the agent did something that it would also do alone."""
     if not agent.states:
@@ -264,17 +275,19 @@ def _agent_figures(read: Reading) -> tuple[AgentFigures, ...]:
         figures[agent.span_id] = own = AgentFigures(agent, (read.end(agent) - agent.start) / 1e9)
         for start, stop, state, _ in agent.states.segments(read.end(agent)) if agent.states is not None else ():
             setattr(own, state, getattr(own, state) + (stop - start) / 1e9)
+    owners: dict[int | None, AgentFigures | None] = {key: own for key, own in figures.items()}  # noqa: C416
     for call in read.calls:
-        ancestor: Span | None = call
-        while ancestor is not None and ancestor.span_id not in figures:
-            ancestor = read.trace.get(ancestor.parent_id)
-        if ancestor is not None:
-            own = figures[ancestor.span_id]
-            own.calls += 1
-            own.retries += max(len(read.attempts.get(call.span_id, ())) - 1, 0)
-            own.tokens += int(_number(call, semconv.INPUT_TOKENS) + _number(call, semconv.OUTPUT_TOKENS))
+        if call.parent_id not in owners:
+            ancestor = read.trace.get(call.parent_id)
+            while ancestor is not None and ancestor.span_id not in figures:
+                ancestor = read.trace.get(ancestor.parent_id)
+            owners[call.parent_id] = figures[ancestor.span_id] if ancestor is not None else None
+        if (owner := owners[call.parent_id]) is not None:
+            owner.calls += 1
+            owner.retries += max(len(read.attempts.get(call.span_id, ())) - 1, 0)
+            owner.tokens += int(_number(call, semconv.INPUT_TOKENS) + _number(call, semconv.OUTPUT_TOKENS))
             if (token := first_token(call)) is not None:
-                own.first_token = max(own.first_token or 0.0, token)
+                owner.first_token = max(owner.first_token or 0.0, token)
     return tuple(figures.values())
 
 

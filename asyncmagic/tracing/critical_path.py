@@ -41,6 +41,14 @@ def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathS
         else:
             children[span.parent_id] = [span]
     by_end: dict[int, tuple[list[int], list[Span]]] = {}
+    begins: dict[int, int] = {}
+
+    def started(span: Span) -> int:
+        if span.states is None:
+            return span.start
+        if span.span_id not in begins:
+            begins[span.span_id] = begin(span, now)
+        return begins[span.span_id]
 
     def end(span: Span) -> int:
         return span.end if span.end is not None else now
@@ -49,17 +57,17 @@ def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathS
         """Return the part of `span`, or the task it awaited, that ended last before `time`."""
         if span.span_id not in by_end:
             parts = children.get(span.span_id, [])
-            parts = parts + [
-                spans[link.span_id] for link in span.links if link.name == "awaits" and link.span_id in spans
-            ]
+            if span.links:
+                awaited = (spans.get(link.span_id) for link in span.links if link.name == "awaits")
+                parts = parts + [task for task in awaited if task is not None]
             parts.sort(key=lambda part: (end(part), -part.start))
             by_end[span.span_id] = [end(part) for part in parts], parts
         ends, parts = by_end[span.span_id]
         tolerance = min(TOLERANCE, (end(span) - span.start) // 1000)
         for index in range(bisect_right(ends, time + tolerance) - 1, -1, -1):
             part = parts[index]
-            if begin(part, now) < min(time, ends[index]) and part.span_id not in entered:
-                return part if ends[index] > begin(span, now) else None
+            if started(part) < min(time, ends[index]) and part.span_id not in entered:
+                return part if ends[index] > started(span) else None
         return None
 
     steps: list[PathStep] = []
@@ -67,7 +75,7 @@ def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathS
     entered = {root.span_id}  # at this very moment, so that two tasks awaiting each other end the walk
     while True:
         part = latest(span, time) if span.links or span.span_id in children else None
-        stop = min(end(part), time) if part is not None else min(begin(span, now), time)
+        stop = min(end(part), time) if part is not None else min(started(span), time)
         if stop < time:
             steps.append(PathStep(span, stop, time))
             entered.clear()

@@ -53,6 +53,7 @@ CONNECTION_LIMIT = "asyncmagic.connection_limit"  # connections the client's poo
 BACK_OFF = "asyncmagic.back_off"  # seconds between a failed attempt and the next one
 NOT_READ_TO_END = "asyncmagic.not_read_to_end"  # true where the client left an answer before its end
 COST = "asyncmagic.cost"  # US dollars
+OTEL_SPAN = "asyncmagic.otel_span"  # where a span came from OpenTelemetry: its trace and span ids there
 LIMIT = "asyncmagic.limit"
 TASK_ID = "asyncio.task.name"
 EVENT_FIRST_CHUNK = "gen_ai.first_chunk"
