@@ -19,6 +19,7 @@ INSTRUMENTORS = Registry(
         "langgraph": "asyncmagic.instrumentation.langgraph:instrument",
         "autogen": "asyncmagic.instrumentation.autogen:instrument",
         "crewai": "asyncmagic.instrumentation.crewai:instrument",
+        "otel": "asyncmagic.instrumentation.otel:instrument",
     },
     "asyncmagic.instrumentation",
 )

@@ -1,0 +1,335 @@
+"""OpenTelemetry: what other libraries' spans say lands on the timeline, and a trace can be sent where theirs go."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial, wraps
+from types import ModuleType
+from typing import Any
+
+from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
+from asyncmagic.tracing import semconv
+from asyncmagic.tracing.model import Attribute, Attributes, Kind, Span, Trace
+from asyncmagic.tracing.redaction import redact
+from asyncmagic.tracing.tracer import Tracer
+
+LIBRARY = "opentelemetry.sdk"
+#: The operation that a span stands for, by whatever attribute says so first.
+_OPERATIONS = (semconv.OPERATION, "openinference.span.kind", "traceloop.span.kind", "llm.request.type")
+_KINDS: dict[str, Kind] = {
+    "chat": "chat",
+    "text_completion": "chat",
+    "generate_content": "chat",
+    "completion": "chat",
+    "llm": "chat",
+    "embeddings": "embeddings",
+    "embedding": "embeddings",
+    "invoke_agent": "invoke_agent",
+    "agent": "invoke_agent",
+    "execute_tool": "execute_tool",
+    "tool": "execute_tool",
+}
+#: Older spellings, and those of OpenInference.
+_NEWEST = {
+    "gen_ai.system": semconv.PROVIDER,
+    "gen_ai.usage.prompt_tokens": semconv.INPUT_TOKENS,
+    "gen_ai.usage.completion_tokens": semconv.OUTPUT_TOKENS,
+    "llm.model_name": semconv.REQUEST_MODEL,
+    "llm.provider": semconv.PROVIDER,
+    "llm.token_count.prompt": semconv.INPUT_TOKENS,
+    "llm.token_count.completion": semconv.OUTPUT_TOKENS,
+    "tool.name": semconv.TOOL_NAME,
+    "agent.name": semconv.AGENT_NAME,
+}
+#: Keys whose text may be what was asked or answered.
+_CONTENT = re.compile(
+    r"message|prompt|completion|content|input|output|argument|param|result|instruction|body|query|text|description|"
+    r"document|entity|statement|logrecord|events"
+)
+_sends: ContextVar[bool] = ContextVar("asyncmagic_sends", default=False)
+
+
+@contextmanager
+def instrument(tracer: Tracer) -> Iterator[None]:
+    """Watch the spans of an OpenTelemetry SDK, whatever its providers, as soon as it is imported."""
+    spans = _Spans(tracer)
+    with (
+        when_imported("opentelemetry.sdk.trace", partial(_watch_spans, spans)),
+        when_imported("opentelemetry.context.contextvars_context", partial(_watch_contexts, spans)),
+    ):
+        try:
+            yield
+        finally:
+            spans.is_on = False
+
+
+def send(trace: Trace, provider: Any = None) -> int:
+    """Send the spans of a trace through an OpenTelemetry tracer provider (the global one, if left out).
+
+    They go wherever the provider's processors send its own spans; those that came from OpenTelemetry are there already.
+    Returns how many were sent.
+    """
+    from opentelemetry import trace as api
+
+    to = (provider or api.get_tracer_provider()).get_tracer("asyncmagic")
+    contexts: dict[int, Any] = {}
+    sent = 0
+    token = _sends.set(True)
+    try:
+        for span in sorted(trace.spans, key=lambda span: span.start):
+            above = contexts.get(span.parent_id or 0)
+            if theirs := span.attributes.get(semconv.OTEL_SPAN):
+                ids = [int(part, 16) for part in str(theirs).split("-")]
+                context = api.SpanContext(*ids, is_remote=False, trace_flags=api.TraceFlags(1))
+                contexts[span.span_id] = api.set_span_in_context(api.NonRecordingSpan(context))
+                continue
+            made = to.start_span(
+                span.name,
+                context=above or api.set_span_in_context(api.INVALID_SPAN),
+                kind=api.SpanKind.CLIENT if span.kind in ("chat", "embeddings", "http") else api.SpanKind.INTERNAL,
+                attributes={key: value for key, value in span.attributes.items() if value is not None},
+                start_time=span.start + trace.time_origin,
+            )
+            contexts[span.span_id] = api.set_span_in_context(made)
+            for event in span.events:
+                known = {key: value for key, value in event.attributes.items() if value is not None}
+                made.add_event(event.name, known, timestamp=event.time + trace.time_origin)
+            if span.status == "ERROR":
+                made.set_status(api.Status(api.StatusCode.ERROR, span.message))
+            made.end((span.end if span.end is not None else trace.end) + trace.time_origin)
+            sent += 1
+    finally:
+        _sends.reset(token)
+    return sent
+
+
+@contextmanager
+def _watch_spans(spans: _Spans, module: ModuleType) -> Iterator[None]:
+    # Not a span processor: providers come and go, and a processor cannot be taken away from one.
+    start, end = module.Span.start, module.Span.end
+
+    @wraps(start)
+    def started(self: Any, *args: Any, **kwargs: Any) -> None:
+        start(self, *args, **kwargs)
+        spans.starts(self, timed=bool(args) or kwargs.get("start_time") is not None)
+
+    @wraps(end)
+    def ended(self: Any, *args: Any, **kwargs: Any) -> None:
+        end(self, *args, **kwargs)
+        spans.ends(self)
+
+    with patched(module.Span, "start", started), patched(module.Span, "end", ended):
+        yield
+
+
+@contextmanager
+def _watch_contexts(spans: _Spans, module: ModuleType) -> Iterator[None]:
+    runtime = module.ContextVarsRuntimeContext
+    with (
+        patched(runtime, "attach", _attach(spans, runtime.attach)),
+        patched(runtime, "detach", _detach(spans, runtime.detach)),
+    ):
+        yield
+
+
+def _attach(spans: _Spans, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def attach(self: Any, context: Any) -> Any:
+        token = original(self, context)
+        spans.attaches(context, token)
+        return token
+
+    return attach
+
+
+def _detach(spans: _Spans, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def detach(self: Any, token: Any) -> Any:
+        spans.detaches(token)
+        return original(self, token)
+
+    return detach
+
+
+@dataclass(slots=True)
+class _Foreign:
+    """A span of theirs: what stands for it here, and whether that was made for it."""
+
+    span: Span
+    is_own: bool
+    #: For a model call: what may be the same call, seen where it is sent, has at least this id.
+    first_id: int = 0
+    kind: Kind = "span"
+    start: int = 0
+
+
+class _Spans(Watcher):
+    """Keeps a span of ours for each of theirs, unless we have seen the same thing ourselves."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+        self._known: dict[tuple[int, int], _Foreign] = {}
+        #: By the id of a token, which is held here as long as that counts: the span, and what was current before.
+        self._attached: dict[int, tuple[Any, Span, Span | None]] = {}
+        self._claimed: set[int] = set()
+
+    def __repr__(self) -> str:
+        return "the OpenTelemetry instrumentor"
+
+    @guarded
+    def starts(self, theirs: Any, *, timed: bool) -> None:
+        if _sends.get():
+            return
+        parent = self._parent(theirs)
+        if parent is None or parent.trace is None:
+            return
+        kind, now = _kind(theirs), self.tracer.clock()
+        start = theirs.start_time - parent.trace.time_origin if timed else now
+        if kind in ("chat", "embeddings"):
+            foreign = _Foreign(parent, False, self.tracer.next_id(), kind, start)
+        elif (same := _same(parent, kind, theirs)) is not None:
+            foreign = _Foreign(same, False)
+        else:
+            span = self.tracer.start_span(_title(theirs, kind), kind=kind, parent=parent, start=start)
+            foreign = _Foreign(span, True)
+        self._known[_ids(theirs)] = foreign
+
+    @guarded
+    def ends(self, theirs: Any) -> None:
+        foreign = self._known.pop(_ids(theirs), None)
+        if foreign is None:
+            return
+        span = foreign.span
+        if foreign.first_id:
+            call = self._call(foreign, theirs)
+            foreign.is_own = call is None
+            span = call or self.tracer.start_span(
+                _title(theirs, foreign.kind), kind=foreign.kind, parent=span, start=foreign.start
+            )
+        elif foreign.is_own:
+            span.name = _title(theirs, span.kind)
+        keeps_content = span.trace is not None and span.trace.keeps_content
+        attributes = _attributes(theirs.attributes or {}, keeps_content=keeps_content)
+        if not foreign.is_own:
+            missing = {key: value for key, value in attributes.items() if key not in span.attributes}
+            self.tracer.set_attributes(span, missing)
+            return
+        trace_id, span_id = _ids(theirs)
+        attributes[semconv.OTEL_SPAN] = f"{trace_id:032x}-{span_id:016x}"
+        self.tracer.set_attributes(span, attributes)
+        failed = theirs.status.status_code.name == "ERROR"
+        raised = next((event for event in theirs.events if event.name == "exception"), None)
+        error = str((raised.attributes or {}).get("exception.type", "error")) if raised is not None else "error"
+        error = error.removeprefix("builtins.").removeprefix("asyncio.exceptions.")
+        self.tracer.end_span(span, error=error if failed else None, message=theirs.status.description or "")
+
+    @guarded
+    def attaches(self, context: Any, token: Any) -> None:
+        if not self._known:
+            return
+        theirs = sys.modules["opentelemetry.trace"].get_current_span(context).get_span_context()
+        foreign = self._known.get((theirs.trace_id, theirs.span_id))
+        if foreign is not None and foreign.is_own:
+            self._attached[id(token)] = (token, foreign.span, self.tracer.make_current(foreign.span))
+
+    @guarded
+    def detaches(self, token: Any) -> None:
+        _, span, before = self._attached.pop(id(token), (None, None, None))
+        if span is not None and (now := self.tracer.make_current(before)) is not span:
+            self.tracer.make_current(now)
+
+    def _parent(self, theirs: Any) -> Span | None:
+        """Return what a span of theirs belongs to: their parent's, or whatever is current below that."""
+        current = self.tracer.current()
+        foreign = self._known.get((theirs.parent.trace_id, theirs.parent.span_id)) if theirs.parent else None
+        if foreign is None or (current is not None and any(span is foreign.span for span in _ancestry(current))):
+            return current
+        return foreign.span
+
+    def _call(self, foreign: _Foreign, theirs: Any) -> Span | None:
+        """Return the model call that we have seen being sent during theirs."""
+        trace = foreign.span.trace
+        assert trace is not None
+        asked = (theirs.attributes or {}).get(semconv.REQUEST_MODEL)
+        found: Span | None = None
+        for span in reversed(list(trace._spans.values())):
+            if span.span_id < foreign.first_id:
+                break
+            model = span.attributes.get(semconv.REQUEST_MODEL)
+            if (
+                span.kind == foreign.kind
+                and span.span_id not in self._claimed
+                and (asked is None or model in (None, asked))
+                and any(above is foreign.span for above in _ancestry(span))
+            ):
+                found = span
+        if found is not None:
+            self._claimed.add(found.span_id)
+        return found
+
+
+def _ancestry(span: Span) -> Iterator[Span]:
+    at: Span | None = span
+    while at is not None:
+        yield at
+        at = at.trace.get(at.parent_id) if at.trace is not None else None
+
+
+def _ids(theirs: Any) -> tuple[int, int]:
+    context = theirs.get_span_context()
+    return context.trace_id, context.span_id
+
+
+def _kind(theirs: Any) -> Kind:
+    attributes = theirs.attributes or {}
+    for key in _OPERATIONS:
+        if key in attributes:
+            return _KINDS.get(str(attributes[key]).lower(), "span")
+    is_http = "http.request.method" in attributes or "http.method" in attributes
+    return "http" if is_http and theirs.kind.name == "CLIENT" else "span"
+
+
+def _name(theirs: Any, *keys: str) -> str:
+    attributes = theirs.attributes or {}
+    known = next((attributes[key] for key in keys if key in attributes), theirs.name)
+    return str(known).removeprefix("invoke_agent ").removeprefix("execute_tool ")
+
+
+def _title(theirs: Any, kind: Kind) -> str:
+    match kind:
+        case "invoke_agent":
+            return f"invoke_agent {_name(theirs, semconv.AGENT_NAME, 'agent.name')}"
+        case "execute_tool":
+            return f"execute_tool {_name(theirs, semconv.TOOL_NAME, 'tool.name')}"
+    return str(theirs.name)
+
+
+def _same(parent: Span, kind: Kind, theirs: Any) -> Span | None:
+    """Return our own span of the same agent, tool or request, if theirs is made inside it."""
+    if str((theirs.attributes or {}).get(semconv.OPERATION)) == "create_agent":
+        return parent  # which is no work worth a line
+    span = next((span for span in _ancestry(parent) if span.kind not in ("task", "thread")), parent)
+    if span.kind == kind and (kind == "http" or (kind != "span" and span.name == _title(theirs, kind))):
+        return span
+    return None
+
+
+def _attributes(theirs: Mapping[str, Any], *, keeps_content: bool) -> Attributes:
+    """Return their attributes by the newest names, without keys and, unless it is kept, content."""
+    ours: Attributes = {}
+    for key, value in theirs.items():
+        known: Attribute = value
+        if isinstance(value, str):
+            known = redact(value)
+        elif isinstance(value, Sequence):
+            known = [redact(item) if isinstance(item, str) else item for item in value]
+        is_text = isinstance(value, str) or (isinstance(value, Sequence) and any(isinstance(v, str) for v in value))
+        if keeps_content or not is_text or not _CONTENT.search(key.lower()):
+            ours[_NEWEST.get(key, key)] = known
+    return ours
