@@ -28,7 +28,7 @@ FLOORS = (
     {"costs", "lint", "runner", "kernel", "tasks", "wrappers"},
     {"cell", "session", "rewrite"},
     {"doctor", "watcher"},
-    {"magics"},
+    {"magics", "__main__"},
     {"__init__"},
 )
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import gc
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,18 @@ def check(
         return _check(source, {} if namespace is None else namespace, checks, agents)
 
 
+def check_cells(sources: Iterable[str], *, rules: Iterable[str] | None = None) -> Iterator[list[Diagnostic]]:
+    """Check the cells of a notebook in their order, each knowing what the earlier ones import and define."""
+    from asyncmagic.lint.plain import definitions
+
+    checks = [(name, registry[name]) for name in (_all_rules() if rules is None else rules)]
+    before: list[ast.stmt] = []
+    for source in sources:
+        with _collector_paused():
+            yield _check(source, {}, checks, False, before)
+        before += definitions(source)
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     """Syntax trees are many small objects: one full collection would take longer than the whole check."""
@@ -77,18 +90,19 @@ def _check(
     namespace: Mapping[str, object],
     checks: list[tuple[str, Callable[[Cell], Iterable[Diagnostic]]]],
     agents: bool,
+    before: Sequence[ast.stmt] = (),
 ) -> list[Diagnostic]:
     from asyncmagic.lint.cell import Cell
     from asyncmagic.lint.flow import OutOfTime
 
     found: dict[tuple[str, int], Diagnostic] = {}
     try:
-        cell = Cell(source, namespace, deadline=time.perf_counter() + _SECONDS, agents=agents)
+        cell = Cell(source, namespace, deadline=time.perf_counter() + _SECONDS, agents=agents, before=before)
         if not cell.is_python:
             return []
         for name, rule in checks:
             for diagnostic in rule(cell):
-                if not cell.is_silenced(diagnostic.line, name):
+                if diagnostic.line > 0 and not cell.is_silenced(diagnostic.line, name):
                     found.setdefault((name, diagnostic.line), diagnostic)
     except OutOfTime:
         return []

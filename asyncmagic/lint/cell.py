@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final
 
@@ -18,7 +18,15 @@ _NOQA: Final = re.compile(r"#\s*noqa(?!\w)(?:\s*:\s*(?P<rules>[\w\-]+(?:\s*,\s*[
 class Cell:
     """One cell, read but not run. `deadline` is the `time.perf_counter()` at which looking at it stops."""
 
-    def __init__(self, source: str, namespace: Mapping[str, object], *, deadline: float, agents: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        namespace: Mapping[str, object],
+        *,
+        deadline: float,
+        agents: bool = False,
+        before: Sequence[ast.stmt] = (),
+    ) -> None:
         self.source = source
         self.lines = source.split("\n")
         self.namespace = namespace
@@ -26,6 +34,8 @@ class Cell:
         body = plain_python(source)
         self.is_python = body is not None
         self.tree = body.tree if body is not None else ast.Module([], [])
+        #: Statements of earlier cells stand above line 1: they are known, and nothing is said about them.
+        self.tree.body = [*before, *self.tree.body]
         self.is_agents = agents or (body is not None and body.is_agents)
 
     @cached_property
@@ -88,7 +98,8 @@ class Cell:
 
     def text(self, node: ast.AST, limit: int = 60) -> str:
         """The source of a node on one line, shortened."""
-        found = " ".join((ast.get_source_segment(self.source, node) or ast.unparse(node)).split())
+        segment = ast.get_source_segment(self.source, node) if getattr(node, "lineno", 0) > 0 else None
+        found = " ".join((segment or ast.unparse(node)).split())
         return found if len(found) <= limit else found[: limit - 1] + "…"
 
     def diagnostic(
@@ -122,6 +133,8 @@ class Cell:
 
     def edited(self, first: int, last: int, edits: list[tuple[int, int, str]]) -> str | None:
         """The lines `first` to `last` with `(line, column, text)` inserted; None if that is not Python."""
+        if first < 1:
+            return None
         lines = list(self.lines)
         for line, column, text in sorted(edits, reverse=True):
             old = lines[line - 1]
@@ -149,7 +162,7 @@ class Cell:
 
     def replaced_with(self, node: ast.expr, text: str) -> str | None:
         """The node's line with other text in the node's place; None if that is not Python."""
-        if not text or "\n" in text or node.lineno != node.end_lineno or node.end_col_offset is None:
+        if not text or "\n" in text or node.lineno < 1 or node.lineno != node.end_lineno or node.end_col_offset is None:
             return None
         line, start = self.position(node)
         old = self.lines[line - 1]

@@ -109,3 +109,13 @@ def _is_expression(text: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
+
+
+def definitions(source: str) -> list[ast.stmt]:
+    """What later cells build on: the imports, definitions and assignments of a cell, moved above line 1."""
+    plain = plain_python(source)
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    found: list[ast.stmt] = [node for node in plain.tree.body if isinstance(node, kinds)] if plain is not None else []
+    for node in found:
+        ast.increment_lineno(node, -1_000_000)
+    return found

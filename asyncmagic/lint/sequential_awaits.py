@@ -306,9 +306,8 @@ def _source(cell: Cell, call: ast.Call) -> Function | None:
     function: Value | None = found.function if found is not None else None
     while isinstance(function, (Bound, Partial)):
         function = function.function
-    if isinstance(function, Live):
-        if objects.is_a(function.obj, types.FunctionType):
-            return cell.flow.source_of(function.obj)
+    if isinstance(function, Live) and objects.is_a(function.obj, types.FunctionType):
+        return cell.flow.source_of(function.obj)
     return function if isinstance(function, Function) else None
 
 
