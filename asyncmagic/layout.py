@@ -15,7 +15,7 @@ FOLD_ABOVE = 24
 #: Beyond this many sub-rows in one row, spans are kept and counted but not drawn.
 MAX_SUBS = 200
 
-OWNER_KINDS = frozenset(("task", "thread", "process", "invoke_agent"))
+OWNER_KINDS = frozenset(("cell", "task", "thread", "process", "invoke_agent"))
 CALL_KINDS = frozenset(("chat", "embeddings"))
 
 _INDEX_IN_NAME = re.compile(r"(\[.*\]|[-_ ]?\d+)$", re.DOTALL)
@@ -97,7 +97,7 @@ class Layout:
         self.changed_rows: set[int] = set()
         self._in_agent: list[bool] = []
         self._agent_rows: dict[tuple[int, str], int] = {}
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[tuple[int, str], _Group] = {}
 
     @classmethod
     def of(cls, trace: Trace, spans: Iterable[Span] | None = None) -> Layout:
@@ -128,8 +128,9 @@ class Layout:
             self._update_lane(span)
         return [self.index[span.span_id] for span in changed]
 
-    def is_folded(self, group: str) -> bool:
-        return bool(group) and len(self._groups[group].rows) > FOLD_ABOVE
+    def is_folded(self, row: Row) -> bool:
+        """Whether the row's group is too large to be drawn row by row."""
+        return bool(row.group) and len(self._groups[row.parent, row.group].rows) > FOLD_ABOVE
 
     def blocks(self) -> list[Block]:
         """Return what is drawn, from top to bottom: rows in the order of their start, called agents below callers."""
@@ -138,15 +139,17 @@ class Layout:
             below.setdefault(row.parent, []).append(row)
         blocks: dict[int, Block] = {}
         of_row: dict[int, Block] = {}
-        folded: dict[str, Block] = {}
+        folded: dict[tuple[int, str], Block] = {}
         pending = below.get(-1, [])[::-1]
         while pending:
             row = pending.pop()
             pending.extend(reversed(below.get(row.index, ())))
-            if self.is_folded(row.group):
-                block = folded.get(row.group)
+            if self.is_folded(row):
+                block = folded.get((row.parent, row.group))
                 if block is None:
-                    block = folded[row.group] = blocks[row.index] = Block(row.group, row.depth, [], is_folded=True)
+                    block = folded[row.parent, row.group] = blocks[row.index] = Block(
+                        row.group, row.depth, [], is_folded=True
+                    )
             elif row.index == 0 and row.is_empty and len(self.rows) > 1:
                 continue
             else:
@@ -190,8 +193,10 @@ class Layout:
         if parent < 0:
             return self._add_row(span, index)
         row = self.row[parent]
-        if row == 0 and span.kind in OWNER_KINDS and self.spans[parent].kind not in (*CALL_KINDS, "http"):
-            return self._add_row(span, index)
+        # Below the run itself, or below one of several runs in one picture.
+        is_of_run = self.spans[self.rows[row].owner].kind == "cell"
+        if is_of_run and span.kind in OWNER_KINDS and self.spans[parent].kind not in (*CALL_KINDS, "http"):
+            return self._add_row(span, index, row or -1)
         if span.kind == "invoke_agent" and self._in_agent[parent]:
             known = self._agent_rows.get((row, span.name))
             if known is None:
@@ -201,12 +206,12 @@ class Layout:
 
     def _add_row(self, span: Span, index: int, parent: int = -1) -> int:
         depth = self.rows[parent].depth + 1 if parent >= 0 else 0
-        row = Row(len(self.rows), span.name, index, parent, depth)
+        row = Row(len(self.rows), short_name(span), index, parent, depth)
         self.rows.append(row)
         self.changed_rows.add(row.index)
-        if index and not depth and span.kind == "task":
+        if index and span.kind == "task":
             row.group = _INDEX_IN_NAME.sub("", span.name) or span.name
-            self._groups.setdefault(row.group, _Group()).rows.append(row.index)
+            self._groups.setdefault((parent, row.group), _Group()).rows.append(row.index)
         return row.index
 
     def _find_sub(self, span: Span, index: int, parent: int) -> int:
@@ -236,12 +241,12 @@ class Layout:
         row = self.rows[self.row[index]]
         if row.owner != index:
             return
-        if row.name != span.name:
-            row.name = span.name
+        if row.name != (name := short_name(span)):
+            row.name = name
             self.changed_rows.add(row.index)
         if not row.group:
             return
-        group = self._groups[row.group]
+        group = self._groups[row.parent, row.group]
         if row.lane < 0 and (begun := begin(span)) is not None:
             row.lane = self._take_lane(group, begun)
             group.lanes[row.lane] = row.index
@@ -262,6 +267,11 @@ class Layout:
                 heapq.heappush(group.free, lane)
         group.lanes.append(-1)
         return len(group.lanes) - 1
+
+
+def short_name(span: Span) -> str:
+    """Return a span's name without the operation that its look tells already: `gpt-5`, not `chat gpt-5`."""
+    return span.name.removeprefix(f"{span.kind} ")
 
 
 def begin(span: Span) -> int | None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from asyncmagic.layout import FOLD_ABOVE, Layout, begin, plain, states_of
+from asyncmagic.tracing.joined import joined
 from tests.timelines import HOSTILE, Script, ms, queue, workshop
 
 
@@ -51,11 +52,19 @@ def test_agents_that_an_agent_calls_have_rows_below_it_one_for_each_name():
     script.tracer.end_span(lead, end=ms(9))
     layout = Layout.of(script.end(10))
     assert [(block.name, block.depth) for block in layout.blocks()] == [
-        ("invoke_agent lead", 0),
-        ("invoke_agent writer", 1),
-        ("invoke_agent critic", 1),
+        ("lead", 0),
+        ("writer", 1),
+        ("critic", 1),
     ]
     assert layout.row == [0, 1, 2, 3, 2]
+
+
+def test_two_runs_in_one_picture_have_their_agents_below_them_and_fold_apart():
+    blocks = Layout.of(joined("compare", {"before": queue(3, 1), "after": queue(30, 5)})).blocks()
+    assert [(block.name, block.depth, len(block.lines)) for block in blocks] == [
+        *(("before", 0, 1), ("answers[0]", 1, 2), ("answers[1]", 1, 2), ("answers[2]", 1, 2)),
+        *(("after", 0, 1), ("answers", 1, 5)),
+    ]
 
 
 def test_what_overlaps_stands_in_sub_rows():

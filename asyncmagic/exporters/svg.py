@@ -10,7 +10,7 @@ from itertools import zip_longest
 from weakref import WeakKeyDictionary
 
 from asyncmagic.assets import palette
-from asyncmagic.layout import CALL_KINDS, Block, Layout, begin, plain, states_of
+from asyncmagic.layout import CALL_KINDS, Block, Layout, begin, plain, short_name, states_of
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.analysis import headline
 from asyncmagic.tracing.limits import place
@@ -263,10 +263,9 @@ class Picture:
             self._add(shapes, "token", self.x(first) - 1, 2, y, height)
         if height < 12 or len(self.labels) > _MOST_LABELS or (is_folded and self.layout.sub[index]):
             return
-        name: str = plain(span.name)
+        name = plain(short_name(span))
         start = right - room
         if span.kind in CALL_KINDS:
-            name = name.removeprefix(f"{span.kind} ")
             last = (
                 self.layout.spans[self.attempts[index][-1]].attributes.get(semconv.HTTP_STATUS)
                 if self.attempts.get(index)

@@ -375,13 +375,13 @@ function labelsOf({ store, gutter, width }, bar, first) {
   const labels = [];
   let from = Math.max(a, gutter);
   const to = Math.min(b, width);
-  let name = store.nameOf(id);
+  // Its look tells the operation already.
+  let name = store.nameOf(id).replace(new RegExp(`^${KINDS[store.kind[id]]} `), "");
   if (bar.isFolded) {
     const [short] = /(\[.*\]|\d+)$/.exec(name) ?? [name];
     return short.length * 6 + 10 < to - from ? [{ text: short, x: from + 5, room: to - from - 8, took: "" }] : [];
   }
   if (isCall(store.kind[id])) {
-    name = name.replace(/^(chat|embeddings) /, "");
     const attempts = store.attempts.get(id) ?? [];
     for (const attempt of attempts) {
       const status = store.value(attempt, "http.response.status_code");

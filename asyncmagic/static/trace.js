@@ -232,7 +232,8 @@ export function blocksOf(store, { folded = new Map(), keep = () => true, order =
   const sizes = new Map();
   const deepest = new Int16Array(store.rows.length);
   for (let id = 0; id < store.n; id++) deepest[store.row[id]] = Math.max(deepest[store.row[id]], store.sub[id]);
-  for (const row of store.rows) if (row.group) sizes.set(row.group, (sizes.get(row.group) ?? 0) + 1);
+  const keyOf = (row) => `${row.parent} ${row.group}`;
+  for (const row of store.rows) if (row.group) sizes.set(keyOf(row), (sizes.get(keyOf(row)) ?? 0) + 1);
   const below = new Map();
   for (const row of store.rows) {
     if (!below.has(row.parent)) below.set(row.parent, []);
@@ -247,15 +248,15 @@ export function blocksOf(store, { folded = new Map(), keep = () => true, order =
   while (pending.length) {
     const row = pending.pop();
     pending.push(...[...(below.get(row.index) ?? [])].reverse());
-    const isFolded = row.group && (folded.get(row.group) ?? sizes.get(row.group) > FOLD_ABOVE);
+    const isFolded = row.group && (folded.get(keyOf(row)) ?? sizes.get(keyOf(row)) > FOLD_ABOVE);
     if (!row.index && !deepest[0] && store.rows.length > 1) continue;
     if (row.index && !keep(row)) continue;
-    let block = isFolded ? ofGroup.get(row.group) : undefined;
+    let block = isFolded ? ofGroup.get(keyOf(row)) : undefined;
     if (!block) {
       block = { name: isFolded ? row.group : row.name, depth: row.depth, rows: [], isFolded: !!isFolded, lines: [],
-        group: row.group, size: sizes.get(row.group) ?? 1 };
+        group: row.group && keyOf(row), size: sizes.get(keyOf(row)) ?? 1 };
       blocks.push(block);
-      if (isFolded) ofGroup.set(row.group, block);
+      if (isFolded) ofGroup.set(keyOf(row), block);
     }
     block.rows.push(row);
     ofRow[row.index] = block;
@@ -285,7 +286,7 @@ function isSorted(ids, start) {
 
 /** How many calls (agents where there is no call) were in flight over time. @return {{time: number[], count: number[], most: number}} */
 export function inFlight(store) {
-  const ids = (store.calls.length ? store.calls : store.rows.filter((row) => row.index && !row.depth).map((row) => row.owner))
+  const ids = (store.calls.length ? store.calls : store.rows.filter((row) => isTask(store.kind[row.owner]) && store.kind[row.owner]).map((row) => row.owner))
     .filter((id) => store.begun(id) === store.begun(id));
   // Sorted apart, starts and ends need no pairs: typed arrays sort fast.
   const starts = Float64Array.from(ids, (id) => store.begun(id)).sort();

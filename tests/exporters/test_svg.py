@@ -38,7 +38,7 @@ def test_it_says_what_ran_and_how_it_went():
         "calls in flight · most 5",
         *("0", "0.5 s", "1.0 s", "1.5 s", ""),
         "blocked 0.13 s · line 7",
-        *("gpt-5", "execute_…", "gpt-5", "✓", "facts", "1.8 s"),
+        *("gpt-5", "search", "gpt-5", "✓", "facts", "1.8 s"),
         *("429", "gpt-5", "✓", "history", "1.4 s"),
         *("gpt-5", "✓", "critic", "0.84 s"),
         *("gpt-5", "to_thr…", "gpt-5", "✓", "writer", "2.0 s"),
