@@ -51,6 +51,8 @@ _CONTENT = re.compile(
     r"message|prompt|completion|content|input|output|argument|param|result|instruction|body|query|text|description|"
     r"document|entity|statement|logrecord|events"
 )
+#: Those who tell of libraries that have an instrumentor here, which sees the same.
+_WATCHED = re.compile(r"autogen|crewai|.*\.instrumentation\.(autogen|crewai|langchain|openai_agents)")
 _sends: ContextVar[bool] = ContextVar("asyncmagic_sends", default=False)
 
 
@@ -184,7 +186,8 @@ class _Spans(Watcher):
 
     @guarded
     def starts(self, theirs: Any, *, timed: bool) -> None:
-        if _sends.get():
+        scope = theirs.instrumentation_scope
+        if _sends.get() or (scope is not None and _WATCHED.match(scope.name)):
             return
         parent = self._parent(theirs)
         if parent is None or parent.trace is None:

@@ -79,3 +79,12 @@ def test_what_the_reader_of_a_stream_starts_is_its_own(book: Notebook) -> None:
     """)
     trace = book.trace("a = reader(False)\nb = reader(True)")
     assert {trace[span.parent_id or 0].name for span in trace.spans if span.kind == "span"} == {"a", "b"}
+
+
+def test_the_librarys_own_opentelemetry_doubles_nothing(book: Notebook) -> None:
+    book.run("""
+        from opentelemetry import trace as api
+        from opentelemetry.sdk.trace import TracerProvider
+        api.set_tracer_provider(TracerProvider())
+    """)
+    assert outline(book.trace(PROGRAM.cell)) == PROGRAM.tree.strip()

@@ -51,7 +51,7 @@ def traced(loop: VirtualLoop, program: Program, theirs: Any, *, keeps_content: b
 def places(trace: Trace) -> list[tuple[str, str, str, float, float]]:
     """Name, kind, parent's name, start and end in seconds of every span below the cell."""
     return [
-        (span.name, span.kind, trace[span.parent_id].name, span.start / 1e9, (span.end or -1) / 1e9)
+        (span.name, span.kind, trace[span.parent_id].name, span.start / 1e9, -1 if span.end is None else span.end / 1e9)
         for span in trace.spans
         if span.parent_id is not None
     ]
@@ -146,6 +146,15 @@ def test_a_call_that_goes_another_way_than_http_stands_for_itself(loop: VirtualL
         for span in trace.spans
         if span.kind == "chat"
     ] == [("chat one", 0, 1, 12), ("chat two", 0, 1, 12)]
+
+
+def test_libraries_that_are_watched_themselves_are_passed_over(loop: VirtualLoop, theirs: Any) -> None:
+    async def program(tracer: Tracer, theirs: Any) -> None:
+        autogen = sdk.TracerProvider(shutdown_on_exit=False).get_tracer("autogen-core")
+        with autogen.start_as_current_span("autogen publish"), theirs.start_as_current_span("mine"):
+            pass
+
+    assert places(traced(loop, program, theirs)) == [("mine", "span", "cell", 0, 0)]
 
 
 @pytest.mark.parametrize("keeps_content", [False, True])
