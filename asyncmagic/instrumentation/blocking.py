@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from asyncmagic.instrumentation.places import is_users, line_at
+from asyncmagic.instrumentation.places import is_housekeeping, is_users, line_at
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
 from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_FILE, CODE_FUNCTION, CODE_LINE, FIRST_CHUNK
@@ -44,7 +44,11 @@ class Samples:
 
     def add_block(self, start: float, end: float, parent: Span) -> None:
         """Make the span of a step that blocked the loop, below the span of the task that did it."""
-        stacks = self.stacks.pop(start, None)
+        # A stack that ends in the watching itself was seen when the step was over.
+        seen = self.stacks.pop(start, Counter())
+        stacks = Counter(
+            {stack: count for stack, count in seen.items() if not is_housekeeping(stack[0][0].co_filename)}
+        )
         name, attributes = parent.name, Attributes()
         if stacks:
             code, instruction = _innermost(stacks)
@@ -104,8 +108,7 @@ class Watchdog:
         while not self._stopping.wait(pause):
             pause = _IDLE
             for log, samples in self._loops():
-                began = log.mark[0]
-                held = log.now() - began if began else 0.0
+                began, held = _held(log)
                 if held > _HELD:
                     pause = _LONG
                     # The stack first: asking the selector lets the loop run on.
@@ -125,6 +128,16 @@ class Watchdog:
             for log, samples in self._loops():
                 if log.thread == threading.get_ident():
                     samples.collections.append((self._collection_began, now))
+
+
+def _held(log: TaskLog) -> tuple[float, float]:
+    """Return when the step that runs now began, and how long it has been running: 0 where none runs."""
+    while True:
+        began = log.mark[0]
+        held = log.now() - began if began else 0.0
+        # C code may have held the interpreter's lock since the line above: then it is of that step that we are to tell.
+        if log.mark[0] == began:
+            return began, held
 
 
 def can_date(loop: Any) -> bool:

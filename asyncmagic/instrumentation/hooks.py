@@ -139,7 +139,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             mark[0] = 0.0
             steps.extend((record.index + wait * INDEX, ready, start, end))
             record.since = end
-            if task.done() and record.outcome is None:
+            if task.done() and record.key in live:
                 log.finish(record, task)
             # A traceback of the user's holds this frame, and must not hold the task by it.
             del callback, args, task, record

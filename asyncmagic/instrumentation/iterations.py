@@ -61,7 +61,15 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     loop_time, resolution = loop.time, loop._clock_resolution
     ready: deque[Any] = loop._ready
     push, pop = ready.append, ready.popleft
-    steps, mark, now, waits, posted, seen = log.steps, log.mark, log.now, log.waits, log.posted, log.seen
+    live, steps, mark, now, waits, posted, seen = (
+        log.live,
+        log.steps,
+        log.mark,
+        log.now,
+        log.waits,
+        log.posted,
+        log.seen,
+    )
     get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
     cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
@@ -188,7 +196,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             if record is not None:
                 note((number, asked, start, end))
                 record.since = end
-                if task.done() and record.outcome is None:
+                if task.done() and record.key in live:
                     finish(record, task)
             elif end - start > threshold:
                 log.held.append((start, end, context.get(_current_span)))

@@ -19,6 +19,8 @@ _STANDARD_LIBRARY = tuple(
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets"))
 
+#: Below these the stack is the event loop's and the kernel's.
+_LOOP = {"_run", "_run_once", "run_forever"}
 #: The user's frames that a call remembers.
 _FRAMES = 8
 
@@ -55,6 +57,8 @@ def calling_place() -> Attributes:
         if _is_shown(code.co_filename):
             place = place or {CODE_FILE: code.co_filename, CODE_LINE: frame.f_lineno, CODE_FUNCTION: code.co_qualname}
             frames.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
+        elif code.co_name in _LOOP:
+            break
         frame = frame.f_back
     return {**place, CODE_STACK: "\n".join(frames)} if place else {}
 

@@ -44,23 +44,25 @@ _frame = sys._getframe
 
 
 class TaskRecord(ref["asyncio.Task[Any]"]):
-    """A task that is being watched, referred to weakly."""
+    """A task that is being watched, referred to weakly, until it ends."""
 
-    __slots__ = ("above", "index", "inherited", "key", "name", "outcome", "since", "site", "span")
+    __slots__ = ("index", "inherited", "key", "since")
 
+    #: Which row of the log is its own.
     index: int
     key: int
     #: When its latest step ended, in seconds of the log's clock; until the first one, when it was made.
     since: float
-    #: Where its span belongs.
-    above: TaskRecord | Span
     #: The current span that the task got with its context: as long as it is that, the task's own span is current.
     inherited: Span | None
-    name: str
-    site: int
-    span: Span | None
-    #: `None` while it runs, then "" or the name of the error.
-    outcome: str | None
+
+
+# What stays of a task until it is a span is a row of a flat list: an object for each, and the garbage collector would
+# have to look at a hundred thousand of them again and again.
+#: Where its span belongs, a span or the index of a task; its name; where it was made; its span; `None` while it runs,
+#: then "" or the name of the error; when it ended, and until then when it was made.
+_ABOVE, _NAME, _SITE, _SPAN, _OUTCOME, _ENDED = range(6)
+_WIDTH = 6
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class _Birth:
     """A task that takes its first step while it is being made, so that nobody has seen it yet."""
 
     maker: asyncio.Task[Any] | None
-    above: TaskRecord | Span
+    above: int | Span
     inherited: Span | None
     born: float
     name: str
@@ -99,9 +101,10 @@ class TaskLog:
         self.seen: dict[int, float] = {}
         self.loop = ref(loop)
         self._packed = array("d")
-        self._rows: list[TaskRecord | None] = []
+        self._rows: list[Any] = []
+        self._count = 0
         self._handed = 0
-        self._ended: list[TaskRecord] = []
+        self._ended: list[int] = []
         #: Tasks whose spans others made and will end.
         self.adopted: set[int] = set()
         self._sites: dict[tuple[int, int], int] = {}
@@ -131,9 +134,9 @@ class TaskLog:
             # A context made for the task says where it belongs, if that is another place than where it is made.
             here = _read_span() if inherited is None else inherited
             record = self.live.get(id(maker))
-            above: TaskRecord | Span
+            above: int | Span
             if record is not None and record.inherited is here:
-                above = record
+                above = record.index
             elif (span := self._birth_above(maker, here) if self._births else here) is not None:
                 above = span
             else:
@@ -164,10 +167,9 @@ class TaskLog:
         record = self.live.get(id(task))
         if record is None:
             record = self._add(task, span, _read_span(), span.name, -1, self.now())
-        if record is None:
-            return
-        record.span = span
-        self.adopted.add(record.index)
+        if record is not None:
+            self._rows[record.index * _WIDTH + _SPAN] = span
+            self.adopted.add(record.index)
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
@@ -175,15 +177,14 @@ class TaskLog:
             del self.live[record.key]
             # Not `task.exception()`: that would count as reading it.
             error = task._exception
-            if error is not None:
-                record.outcome = type_name(error)
-            else:
-                record.outcome = "CancelledError" if task.cancelled() else ""
+            outcome = type_name(error) if error is not None else "CancelledError" if task.cancelled() else ""
             if task.get_name()[:5] != "Task-":
-                record.name = given_name(task) or record.name
-            # The rest of a task that has ended is what its span will need: at 100,000 tasks every word counts.
-            record.key = 0
-            self._ended.append(record)
+                self._rename(record, task)
+            index = record.index
+            row = index * _WIDTH
+            self._rows[row + _OUTCOME] = outcome
+            self._rows[row + _ENDED] = record.since
+            self._ended.append(index)
             if len(self.steps) > CHUNK:
                 self.pack()
         except Exception:
@@ -203,23 +204,30 @@ class TaskLog:
             finally:
                 self._packing.release()
 
-    def span(self, record: TaskRecord | _Birth, born: float | None = None) -> Span:
-        """Return the span of a watched task, which is made now if nobody has looked yet.
-
-        Without `born` it starts when the task took its latest step: whoever knows the first one corrects it.
-        """
-        if record.span is None:
+    def span(self, index: int, born: float | None = None) -> Span:
+        """Return the span of a task, which is made now if nobody has looked yet; of one that has ended, say `born`."""
+        place = index * _WIDTH + _SPAN
+        span: Span | None = self._rows[place]
+        if span is None:
             with self._making:
-                if record.span is None:
-                    record.span = self._make(record, born)
-        return record.span
+                span = self._rows[place]
+                if span is None:
+                    above, name, site, _, _, since = self._rows[place - _SPAN : place - _SPAN + _WIDTH]
+                    span = self._rows[place] = self._make(above, name, site, since if born is None else born)
+        return span
+
+    def _birth_span(self, birth: _Birth) -> Span:
+        if birth.span is None:
+            birth.span = self._make(birth.above, birth.name, birth.site, birth.born)
+        return birth.span
 
     def current(self, inherited: Span | None, task: asyncio.Task[Any]) -> Span | None:
         """Return the span of the running `task`, unless something else was made current inside it."""
-        record = self.live.get(id(task)) or self._birth(task)
-        if record is None or record.inherited is not inherited:
-            return inherited
-        return self.span(record)
+        record = self.live.get(id(task))
+        if record is not None:
+            return self.span(record.index) if record.inherited is inherited else inherited
+        birth = self._birth(task)
+        return self._birth_span(birth) if birth is not None and birth.inherited is inherited else inherited
 
     def is_traced(self, context: Context | None) -> bool:
         """Whether something is being traced in that context."""
@@ -234,7 +242,8 @@ class TaskLog:
         inherited = _read_span() if context is None else context.get(_current_span)
         here = _read_span() if inherited is None else inherited
         record = self.live.get(id(maker))
-        above = record if record is not None and record.inherited is here else self._birth_above(maker, here)
+        above: int | Span | None
+        above = record.index if record is not None and record.inherited is here else self._birth_above(maker, here)
         birth: _Birth | None = None
         if above is not None and not self._passes_over(coroutine):
             birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site())
@@ -246,7 +255,7 @@ class TaskLog:
             record = self._add(task, birth.above, birth.inherited, birth.name, birth.site, birth.born)
             if record is None:
                 return
-            record.span = birth.span
+            self._rows[record.index * _WIDTH + _SPAN] = birth.span
             if task.done() or getattr(coroutine, "cr_suspended", False):
                 record.since = self.now()
                 self.steps.extend((record.index, birth.born, birth.born, record.since))
@@ -260,7 +269,7 @@ class TaskLog:
 
     def _birth_above(self, maker: asyncio.Task[Any] | None, here: Span | None) -> Span | None:
         birth = self._birth(maker)
-        return self.span(birth) if birth is not None and birth.inherited is here else here
+        return self._birth_span(birth) if birth is not None and birth.inherited is here else here
 
     def _birth(self, task: asyncio.Task[Any] | None) -> _Birth | None:
         """Return the birth of the running `task` if it takes its first step while it is being made."""
@@ -270,13 +279,13 @@ class TaskLog:
     def _add(
         self,
         task: asyncio.Task[Any],
-        above: TaskRecord | Span,
+        above: int | Span,
         inherited: Span | None,
         name: str,
         site: int,
         born: float,
     ) -> TaskRecord | None:
-        index = len(self._rows)
+        index = self._count
         if index >= self._most:
             self._dropped += 1
             return None
@@ -284,10 +293,9 @@ class TaskLog:
         record.index = index
         record.key = key = id(task)
         record.since = born
-        record.above, record.inherited = above, inherited
-        record.name, record.site = name, site
-        record.span = record.outcome = None
-        self._rows.append(record)
+        record.inherited = inherited
+        self._rows.extend((above, name, site, None, None, born))
+        self._count = index + 1
         self.live[key] = record
         return record
 
@@ -328,8 +336,10 @@ class TaskLog:
         if self.live.get(record.key) is record:
             # Nobody kept the task: it was collected while it waited, and will never be done.
             del self.live[record.key]
-            record.outcome = "TaskDestroyed"
-            self._ended.append(record)
+            row = record.index * _WIDTH
+            self._rows[row + _OUTCOME] = "TaskDestroyed"
+            self._rows[row + _ENDED] = record.since
+            self._ended.append(record.index)
 
     # -- looking at tasks that wait
 
@@ -341,14 +351,17 @@ class TaskLog:
         deadline = now + 0.002
         for record in list(self.live.values()):
             if looked.get(record.index) != record.since and (task := record()) is not None and not task.done():
-                if (name := given_name(task)) is not None:
-                    record.name = name
+                self._rename(record, task)
                 if task is not asyncio.current_task(self.loop()):
                     wait = self.waits.number(task)
                     self.steps.extend((record.index + wait * INDEX, LOOK, 0.0, record.since))
                     looked[record.index] = record.since
                 if self.now() > deadline and self.now() != now:
                     return
+
+    def _rename(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
+        if (name := given_name(task)) is not None:
+            self._rows[record.index * _WIDTH + _NAME] = name
 
     def ask_for_a_look(self) -> None:
         loop = self.loop()
@@ -368,18 +381,17 @@ class TaskLog:
 
     # -- for readers, on any thread
 
-    def drain(self) -> tuple[list[TaskRecord], array[float], list[TaskRecord], list[Held]]:
+    def drain(self) -> tuple[range, array[float], list[int], list[Held]]:
         """Hand over what was appended since the last time: new tasks, steps, who ended, what else held the loop.
 
         Of every task that ended, all steps have been handed over.
         """
-        ended, held, rows = len(self._ended), len(self.held), len(self._rows)
+        ended, held, count = len(self._ended), len(self.held), self._count
         with self._packing:
             self._pack()
             steps, self._packed = self._packed, array("d")
-        added = [record for record in self._rows[self._handed : rows] if record is not None]
-        handed = added, steps, self._ended[:ended], self.held[:held]
-        self._handed = rows
+        handed = range(self._handed, count), steps, self._ended[:ended], self.held[:held]
+        self._handed = count
         del self._ended[:ended], self.held[:held]
         return handed
 
@@ -387,14 +399,21 @@ class TaskLog:
         dropped, self._dropped = self._dropped, 0
         return dropped
 
-    def record(self, index: int) -> TaskRecord | None:
-        """Return the task of that index, as long as it has not been forgotten."""
-        return self._rows[index]
+    def name(self, index: int) -> str:
+        """Return what a task is called by now."""
+        name: str = self._rows[index * _WIDTH + _NAME]
+        return name
 
-    def forget(self, record: TaskRecord) -> None:
-        """Let go of a task that has ended and been written out."""
-        self._rows[record.index] = None
-        self.looked.pop(record.index, None)
+    def take_end(self, index: int) -> tuple[Span, str, str, float]:
+        """Return the span of a task that has ended, its name, its error and its end, and let go of them.
+
+        The tasks that it made must have their spans by then.
+        """
+        row = index * _WIDTH
+        _, name, _, span, outcome, end = self._rows[row : row + _WIDTH]
+        self._rows[row + _ABOVE] = self._rows[row + _SPAN] = None
+        self.looked.pop(index, None)
+        return span, name, outcome, end
 
     @property
     def backlog(self) -> int:
@@ -411,23 +430,18 @@ class TaskLog:
         self._packed.extend(self.steps[:count])
         del self.steps[:count]
 
-    def _make(self, record: TaskRecord | _Birth, born: float | None) -> Span:
-        above = record.above
-        parent = self.span(above) if isinstance(above, TaskRecord) else above
+    def _make(self, above: int | Span, name: str, site: int, born: float) -> Span:
+        parent = self.span(above) if isinstance(above, int) else above
         attributes: Attributes = {}
-        if record.site >= 0:
-            code, instruction = self._places[record.site]
+        if site >= 0:
+            code, instruction = self._places[site]
             attributes = {
                 CODE_FUNCTION: code.co_qualname,
                 CODE_LINE: line_at(code, instruction),
                 CODE_FILE: code.co_filename,
             }
-        if born is None:
-            born = record.since if isinstance(record, TaskRecord) else record.born
         start = round(born * 1e9)
-        span = Span(
-            self.tracer.next_id(), parent.span_id, record.name, "task", start, parent.trace, attributes=attributes
-        )
+        span = Span(self.tracer.next_id(), parent.span_id, name, "task", start, parent.trace, attributes=attributes)
         span.states = StateLog()
         span.states.append(start, "ready")
         if parent.trace is not None and parent.trace.is_running:

@@ -7,8 +7,8 @@ import threading
 from array import array
 
 from asyncmagic.instrumentation.blocking import Samples
-from asyncmagic.instrumentation.tasklog import INDEX, LOOK, Held, TaskLog, TaskRecord
-from asyncmagic.tracing.model import StateLog, Trace
+from asyncmagic.instrumentation.tasklog import INDEX, LOOK, Held, TaskLog
+from asyncmagic.tracing.model import Span, StateLog, Trace
 from asyncmagic.tracing.semconv import STEPS_NOT_SHOWN
 
 #: From this many changes on, a task's log takes only steps that are long for it: it grows with the logarithm of time.
@@ -32,32 +32,28 @@ class TaskSpans:
         with self._collecting:
             added, steps, ended, held = self.log.drain()
             changed, blocks = self._write_states(steps)
-            for record in added:
-                self.log.span(record)
+            for index in added:
+                self.log.span(index)
             self._show_running(changed)
-            for record in ended:
-                changed.pop(record.index, None)
-                self._end(record)
-            for record in changed.values():
-                self._update(record)
-            for start, end, span in (*blocks, *held):
-                self.samples.add_block(start, end, span or trace.root)
+            for index in ended:
+                changed.pop(index, None)
+                self._end(index)
+            for index, span in changed.items():
+                self._update(index, span)
+            for start, end, blocker in (*blocks, *held):
+                self.samples.add_block(start, end, blocker or trace.root)
             self.samples.settle(trace)
             trace.dropped_spans += self.log.take_dropped()
 
-    def _write_states(self, steps: array[float]) -> tuple[dict[int, TaskRecord], list[Held]]:
-        changed: dict[int, TaskRecord] = {}
+    def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
+        changed: dict[int, Span] = {}
         blocks: list[Held] = []
         threshold = self._tracer.blocking_threshold
         before = 0.0
         for position in range(0, len(steps), 4):
             wait, index = divmod(int(steps[position]), INDEX)
-            record = self.log.record(index)
-            if record is None:
-                continue
             ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
-            span = record.span or self.log.span(record, ready if ready >= 0 else start)
-            changed[index] = record
+            span = changed[index] = self.log.span(index, ready if ready >= 0 else start)
             if ready >= 0 and _ns(ready) < span.start and index not in self.log.adopted:
                 # Its span was asked for in a later step than this one, which is its first.
                 span.start, span.states = _ns(ready), None
@@ -80,41 +76,38 @@ class TaskSpans:
                 span.attributes[STEPS_NOT_SHOWN] = unseen + 1
         return changed, blocks
 
-    def _show_running(self, changed: dict[int, TaskRecord]) -> None:
+    def _show_running(self, changed: dict[int, Span]) -> None:
         """Show the step that runs now, if it has been running for long: its end may be far away."""
         start, loop = self.log.mark[0], self.log.loop()
         if not start or loop is None or self.log.now() - start < _LONG:
             return
         record = self.log.live.get(id(asyncio.current_task(loop)))
-        if record is None or record.span is None or self.log.mark[0] != start:
+        if record is None or self.log.mark[0] != start:
             return
-        states = record.span.states
+        span = self.log.span(record.index)
+        states = span.states
         if states is None or (states.last()[1] in ("waiting", "ready") and states.last()[0] <= _ns(start)):
             if states is None:
-                states = record.span.states = StateLog()
+                states = span.states = StateLog()
             states.append(_ns(start), "running")
-            changed[record.index] = record
+            changed[record.index] = span
 
-    def _update(self, record: TaskRecord) -> None:
-        assert record.span is not None
-        if record.index not in self.log.adopted:
-            record.span.name = record.name
-        self._tracer.update(record.span)
+    def _update(self, index: int, span: Span) -> None:
+        if index not in self.log.adopted:
+            span.name = self.log.name(index)
+        self._tracer.update(span)
 
-    def _end(self, record: TaskRecord) -> None:
-        self.log.forget(record)
-        span = record.span
-        if span is None:
-            return
-        if record.index in self.log.adopted:
-            self.log.adopted.discard(record.index)
+    def _end(self, index: int) -> None:
+        span, name, outcome, end = self.log.take_end(index)
+        if index in self.log.adopted:
+            self.log.adopted.discard(index)
             self._tracer.update(span)
             return
-        span.name = record.name
+        span.name = name
         message = None
-        if record.outcome == "TaskDestroyed":
+        if outcome == "TaskDestroyed":
             message = "garbage collected while it waited: keep a reference to the task"
-        self._tracer.end_span(span, error=record.outcome or None, end=_ns(record.since), message=message)
+        self._tracer.end_span(span, error=outcome or None, end=_ns(end), message=message)
 
 
 def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | None) -> bool:

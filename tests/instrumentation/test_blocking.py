@@ -209,6 +209,7 @@ def hold(seconds: float, how: str) -> None:
 @pytest.mark.parametrize("how", ["sleep", "compute", "hold the lock"])
 def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_saw_it(how: str) -> None:
     came: list[int] = []
+    turns: list[float] = []
 
     async def waiter(near: socket.socket) -> None:
         await asyncio.get_running_loop().sock_recv(near, 1)
@@ -225,11 +226,20 @@ def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_sa
 
             task = asyncio.create_task(waiter(near), name="waiter")
             await asyncio.sleep(0.01)
-            thread = threading.Thread(target=answer)
+            thread, control = threading.Thread(target=answer), threading.Thread(target=take_turns)
             thread.start()
+            control.start()
             hold(0.3, how)
             await task
             thread.join()
+            control.join()
+
+    def take_turns() -> None:
+        """Note by how much a thread may come late here and now: the machine may be busy with other things."""
+        for _ in range(50):
+            due = time.perf_counter() + 0.002
+            time.sleep(0.002)
+            turns.append(time.perf_counter() - due)
 
     def late() -> float:
         """Seconds from when the answer came to when the task counts as ready."""
@@ -240,8 +250,7 @@ def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_sa
         (ready,) = [start for start, end, state, _ in segments if state == "ready" and end - start > 100e6]
         return abs(ready - came[-1]) / 1e9
 
-    # On a busy machine the thread that answers may itself come late: the best of three is what the watching costs.
-    assert min(late() for _ in range(3)) < 0.010
+    assert late() < 0.010 + 2 * max(turns)
 
 
 @pytest.mark.parametrize("how", ["timer", "thread"])
