@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -23,19 +23,21 @@ class Interrupt:
 
     ipykernel's own handler only queues a callback, which an idle loop notices at its next event (ipykernel#881). Where
     synchronous code holds the loop, the interrupt is raised in that code a moment later: as `KeyboardInterrupt` in the
-    cell's own task, as `CancelledError` in a child, where a `KeyboardInterrupt` would stop the kernel's loop.
+    cell's own task, as `CancelledError` in one that the cell started, where a `KeyboardInterrupt` would stop the
+    kernel's loop.
     """
 
-    def __init__(self, stop: Callable[[], None], children: Callable[[], Collection[asyncio.Task[Any]]]) -> None:
+    def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
-        self._children = children
         self._has_arrived = threading.Event()
         self._is_installed = False
         self._was_asked = False
+        self._insists = False
 
     def __enter__(self) -> Interrupt:
         self._loop = asyncio.get_running_loop()
         self._owner = asyncio.current_task()
+        self._others = asyncio.all_tasks()
         if threading.current_thread() is threading.main_thread():
             self._former = signal.getsignal(signal.SIGINT)
             signal.signal(signal.SIGINT, self._on_signal)
@@ -57,9 +59,11 @@ class Interrupt:
         current = asyncio.current_task(self._loop)
         if current is self._owner:
             raise KeyboardInterrupt
-        if current in self._children():
+        if current is not None and current not in self._others:
             raise asyncio.CancelledError("interrupted")
-        self._loop.call_soon_threadsafe(self._arrive)
+        if not self._insists:  # The user asks a second time.
+            self._loop.call_soon_threadsafe(self._arrive)
+        self._insists = False
 
     def _arrive(self) -> None:
         self._has_arrived.set()
@@ -67,6 +71,7 @@ class Interrupt:
 
     def _insist(self) -> None:
         if not self._has_arrived.wait(_PATIENCE) and hasattr(signal, "pthread_kill"):
+            self._insists = True
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

@@ -23,7 +23,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 from IPython.utils.capture import capture_output
 
 from asyncmagic import doctor, tasks, wrappers
-from asyncmagic.cell import AgentCell, adopt, adopt_expression, keep, result, run_here
+from asyncmagic.cell import AgentCell, adopt, adopt_expression, keep, place, result, run_here
 from asyncmagic.instrumentation.places import is_users
 from asyncmagic.kernel import Interrupt, comm_messages, nested_loop
 from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
@@ -34,7 +34,7 @@ from asyncmagic.watcher import CellWatcher
 
 logger = logging.getLogger("asyncmagic")
 
-__all__ = ["adopt", "adopt_expression", "cell", "keep", "load", "result", "run_here", "unload"]
+__all__ = ["adopt", "adopt_expression", "cell", "keep", "load", "place", "result", "run_here", "unload"]
 
 _EXAMPLES = """
 examples:
@@ -215,7 +215,7 @@ class cell:
             options = Options(**{name: getattr(arguments, name) for name in names})
             self.run = Run(tracer, trace, options, say=_say)
             stack.enter_context(comm_messages(self.shell))
-            stack.enter_context(Interrupt(lambda: self._stop("interrupted"), self._tasks))
+            stack.enter_context(Interrupt(lambda: self._stop("interrupted")))
         self.agents = AgentCell(self.shell.user_ns, self.run, _say)
         self.agents.make_current()
 
@@ -233,11 +233,14 @@ class cell:
             self.error = raised
             raise
         finally:
-            if self.run is not None:
-                self.agents.bind()
-            if self.error is not None and (advice := wrappers.explain(self.error, is_users)):
-                _say(advice)
-            self._stack.close()
+            with self._stack:
+                if self.run is not None:
+                    self.agents.bind()
+                if self.error is not None:
+                    self.agents.result()
+                    if advice := wrappers.explain(self.error, is_users):
+                        _say(advice)
+            self.run = None
         return False
 
     def _cancel(self, span_id: int | None = None) -> None:
@@ -247,9 +250,6 @@ class cell:
     def _stop(self, reason: Literal["interrupted"]) -> None:
         if self.run is not None:
             self.run.stop(reason)
-
-    def _tasks(self) -> list[Any]:
-        return [agent.task for agent in self.run.agents] if self.run is not None else []
 
 
 def _guarded(show: Callable[[], None]) -> None:

@@ -11,6 +11,9 @@ import ast
 import asyncio
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
+
+_Target = TypeVar("_Target", bound=ast.expr)
 
 MARK = "__asyncmagic__"
 #: Where the code that we put into the cell finds its helpers; no name of ours enters the user's namespace.
@@ -232,19 +235,23 @@ class _Adopt(_TopLevel):
         is_last = getattr(node, "is_last", False)
         if isinstance(node.value, ast.Constant | ast.Await | ast.Yield | ast.YieldFrom) and not is_last:
             return node
-        arguments = (node.value, ast.Constant(node.lineno), ast.Constant(is_last))
+        changed = _literal(sorted(set(_names(node.value))))
+        arguments = (node.value, ast.Constant(node.lineno), changed, ast.Constant(is_last))
         node.value = _located(_helper("adopt_expression", *arguments), node.value)
         return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.Assign:
         self.generic_visit(node)
         node.value = self._adopted(node.value, node.targets)
+        node.targets = [_placed(target) for target in node.targets]
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AnnAssign:
         self.generic_visit(node)
         if node.value is not None:
             node.value = self._adopted(node.value, [node.target])
+            if isinstance(node.target, ast.Subscript | ast.Attribute):
+                node.target = _placed(node.target)
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AugAssign:
@@ -297,15 +304,31 @@ def _label(target: ast.expr) -> ast.expr:
 
 
 def _names(target: ast.expr) -> Iterator[str]:
-    """Yield the names whose values an assignment to `target` changes: `a` for `a`, `a[0]`, `a.b` and `(a, *b)`."""
+    """Yield the names whose values assigning to `target`, or calling it, may change: `a` for `a[0].b`, `(a, *b)`."""
     match target:
         case ast.Name(id=name):
             yield name
         case ast.Tuple(elts=elements) | ast.List(elts=elements):
             for element in elements:
                 yield from _names(element)
-        case ast.Starred(value=inner) | ast.Subscript(value=inner) | ast.Attribute(value=inner):
+        case (
+            ast.Starred(value=inner)
+            | ast.Subscript(value=inner)
+            | ast.Attribute(value=inner)
+            | ast.Call(func=ast.Attribute(value=inner))
+        ):
             yield from _names(inner)
+
+
+def _placed(target: _Target) -> _Target:
+    """Let the run remember what is assigned into an object: `place(d)[k]` for `d[k]`, `place(a).b` for `a.b`."""
+    if isinstance(target, ast.Tuple | ast.List):
+        target.elts = [_placed(element) for element in target.elts]
+    elif isinstance(target, ast.Starred):
+        target.value = _placed(target.value)
+    elif isinstance(target, ast.Subscript | ast.Attribute):
+        target.value = _located(_helper("place", target.value), target.value)
+    return target
 
 
 def _called_name(call: ast.Call) -> str:

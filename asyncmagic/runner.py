@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeVar
@@ -49,13 +50,20 @@ class Agent:
     is_unwanted: bool = False
     #: When its coroutine was over, in nanoseconds of the tracer's clock.
     ended: int | None = None
+    #: What it raised to end the program. Let out of a task, it would stop the loop, and with it the kernel.
+    exit: KeyboardInterrupt | SystemExit | None = None
 
     @property
     def error(self) -> BaseException | None:
         """What the finished task raised, if anything; asking does not count as having handled it."""
         if self.task.cancelled():
-            return asyncio.CancelledError(f"{self.name} was cancelled")
-        return self.task._exception
+            return _plain(asyncio.CancelledError(f"{self.name} was cancelled"))
+        return self.exit or self.task._exception
+
+    @property
+    def was_called_off(self) -> bool:
+        """Whether somebody cancelled it: the page, or the user's code by `task.cancel()` or `wait_for`."""
+        return self.is_unwanted or (self.task.cancelled() and self.task.cancelling() > 0)
 
     @property
     def was_handled(self) -> bool:
@@ -73,7 +81,7 @@ class Failure:
 
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
-        return f"{self.name}{where}: {type(self.error).__name__}: {self.error}".removesuffix(": ")
+        return f"{self.name}{where}: {type(self.error).__name__}: {_text(self.error)}".removesuffix(": ")
 
 
 class AgentsError(Exception):
@@ -111,13 +119,17 @@ class Run:
         self.failed: list[Failure] = []
         self.reason: Reason | None = None
         self._say = say
+        self.agents_by_task: dict[asyncio.Task[Any], Agent] = {}
         self._agents: dict[int, Agent] = {}
         self._slots = asyncio.Semaphore(options.limit) if options.limit else None
         self._timer: asyncio.TimerHandle | None = None
+        #: How often `stop` has cancelled the owner, which is taken back in the end: the owner lives on.
+        self._cancels = 0
 
     async def __aenter__(self) -> Run:
         self.loop = asyncio.get_running_loop()
         self._owner = asyncio.current_task()
+        self._cancelling = self._owner.cancelling() if self._owner is not None else 0
         if self.options.limit:
             self.trace.root.attributes[LIMIT] = self.options.limit
         if self.options.timeout is not None:
@@ -147,6 +159,7 @@ class Run:
         # The agent keeps its coroutine alive: an id is unique only while its object lives.
         self._agents[id(coroutine)] = agent
         self.agents.append(agent)
+        self.agents_by_task[agent.task] = agent
         return agent.task
 
     async def _drive(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
@@ -170,6 +183,9 @@ class Run:
                 seconds = self.options.agent_timeout
                 raise _plain(TimeoutError(f"{agent.name} took longer than {seconds:g} s")) from error
             raise
+        except (KeyboardInterrupt, SystemExit) as error:
+            agent.exit = error
+            raise RuntimeError(f"{agent.name} raised {type(error).__name__}: {error}") from error
         finally:
             # Before the slot is free: the next agent may hold the loop until the task's callbacks are called.
             agent.ended = self.tracer.clock()
@@ -180,19 +196,22 @@ class Run:
             coroutine.close()
         error = agent.error
         self.tracer.end_span(agent.span, error=error, end=agent.ended)
-        if error is not None and self.options.fail_fast and not agent.is_unwanted:
+        if error is not None and self.options.fail_fast and not agent.was_called_off:
             self.stop("failed")
 
     # -- stopping
 
     def stop(self, reason: Reason) -> None:
-        """Cancel every agent and the cell's own wait; the first reason counts. Call it on the loop's thread."""
-        if self.reason is not None:
+        """Cancel every agent and the cell's own wait; the first reason counts. Call it on the loop's thread.
+
+        A second interrupt cancels the wait for what the agents still do in their `finally` blocks.
+        """
+        if self.reason is not None and not (self.reason == reason == "interrupted"):
             return
         self.reason = reason
         self.cancel_agents()
         if self._owner is not None and not self._owner.done():
-            self._owner.cancel(reason)
+            self._cancels += self._owner.cancel(reason)
 
     def cancel_agents(self) -> None:
         for agent in self.agents:
@@ -223,7 +242,12 @@ class Run:
         outcome = self._outcome(ended_by)
         if outcome is None or outcome is error:
             return False
-        raise outcome from None
+        context = outcome.__context__
+        try:
+            raise outcome
+        finally:
+            # As it is: with the cause and the context that it had, and not what happened to be handled here.
+            outcome.__context__ = context
 
     async def _settle(self, error: BaseException | None) -> BaseException | None:
         """Wait until every agent has ended, also after an error in the body, and return what ended the body."""
@@ -240,15 +264,17 @@ class Run:
                 await asyncio.wait(running)
         except asyncio.CancelledError as cancelled:
             error = error or cancelled
-        if isinstance(error, asyncio.CancelledError):
-            if self.reason is not None and self._owner is not None:
-                self._owner.uncancel()  # It was `stop` that asked, and it has been heard.
-            elif self._owner is not None and self._owner.cancelling():
-                self.reason = "outside"
-                self.cancel_agents()
+        if self.reason is None and isinstance(error, asyncio.CancelledError) and self._is_cancelled_from_outside():
+            self.reason = "outside"
+            self.cancel_agents()
         if self.reason is not None:
             await self._reap()
+        for _ in range(self._cancels):  # It was `stop` that asked, and it has been heard.
+            self._owner.uncancel()  # type: ignore[union-attr]
         return error
+
+    def _is_cancelled_from_outside(self) -> bool:
+        return self._owner is not None and self._owner.cancelling() > self._cancelling
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
         return [agent.task for agent in self.agents if not agent.task.done()]
@@ -277,7 +303,8 @@ class Run:
             Failure(agent.name, agent.line, error)
             for agent in self.agents
             if agent.task.done() and (error := agent.error) is not None
-            if not agent.is_unwanted and not agent.was_handled
+            # In a run that was stopped it was the run that called them off.
+            if not agent.was_handled and not (agent.is_unwanted if self.reason else agent.was_called_off)
         ]
 
     def _outcome(self, error: BaseException | None) -> BaseException | None:
@@ -319,8 +346,11 @@ class Run:
 
         Lists and dicts are changed in place; tuples and sets are made anew where they hold a task.
         """
-        tasks = {agent.task: agent for agent in self.agents}
-        return substitute(value, asyncio.Task, lambda task: self._brought(tasks[task]) if task in tasks else task)
+        return substitute(value, self.is_mine, lambda task: self._brought(self.agents_by_task[task]))
+
+    def is_mine(self, value: Any) -> bool:
+        """Whether a value is the task of an agent of this run."""
+        return issubclass(type(value), asyncio.Task) and value in self.agents_by_task
 
     def _brought(self, agent: Agent) -> Any:
         if not agent.task.done():
@@ -332,23 +362,46 @@ class Run:
         return [self._brought(agent) for agent in self.agents]
 
 
-_Element = TypeVar("_Element")
-#: How deep in lists, tuples, sets and dicts agents are looked for; also what ends a list that holds itself.
+#: How deep in containers agents are looked for.
 _DEPTH = 4
+_MADE_ANEW = frozenset({tuple, set, frozenset})
+_CHANGED_IN_PLACE = frozenset({list, dict, defaultdict, OrderedDict, deque})
+_CONTAINERS = _MADE_ANEW | _CHANGED_IN_PLACE
 
 
-def find_coroutines(value: Any, label: Any = "", depth: int = _DEPTH) -> Iterator[tuple[Any, str]]:
+def is_coroutine(value: Any) -> bool:
+    """Whether a value is what calling an async function gives; compiled ones too. Asks the value itself nothing."""
+    kind = type(value)
+    return kind is CoroutineType or (kind not in _CONTAINERS and issubclass(kind, Coroutine))
+
+
+def is_changed_in_place(value: Any) -> bool:
+    """Whether `substitute` changes a value itself and makes no new one."""
+    return type(value) in _CHANGED_IN_PLACE
+
+
+def find_coroutines(
+    value: Any, label: Any = "", depth: int = _DEPTH, seen: set[int] | None = None
+) -> Iterator[tuple[Any, str]]:
     """Yield the coroutines in a value (itself, or in lists, tuples, sets and dicts) with a name for each."""
-    if isinstance(value, CoroutineType):
-        yield value, label if isinstance(label, str) and label else value.__qualname__
-    elif depth and type(value) in (list, tuple, set):
-        for index, element in enumerate(value):
-            if isinstance(element, (CoroutineType, list, tuple, set, dict)):
-                yield from find_coroutines(element, _element_label(label, index, len(value)), depth - 1)
-    elif depth and type(value) is dict:
-        for key, element in value.items():
-            if isinstance(element, (CoroutineType, list, tuple, set, dict)):
-                yield from find_coroutines(element, f"{label}[{key!r}]" if label else str(key), depth - 1)
+    seen = set() if seen is None else seen
+    if is_coroutine(value):
+        yield value, label if isinstance(label, str) and label else getattr(value, "__qualname__", type(value).__name__)
+    elif depth and type(value) in _CONTAINERS and id(value) not in seen:
+        seen.add(id(value))
+        if issubclass(type(value), dict):
+            for key, element in value.items():
+                if type(element) in _CONTAINERS or is_coroutine(element):
+                    inner = f"{label}[{_key(key)}]" if label else str(key)
+                    yield from find_coroutines(element, inner, depth - 1, seen)
+        else:
+            for index, element in enumerate(value):
+                if type(element) in _CONTAINERS or is_coroutine(element):
+                    yield from find_coroutines(element, _element_label(label, index, len(value)), depth - 1, seen)
+
+
+def _key(key: Any) -> str:
+    return repr(key) if isinstance(key, str | int | float | tuple) else str(key)
 
 
 def _element_label(label: Any, index: int, count: int) -> Any:
@@ -357,31 +410,43 @@ def _element_label(label: Any, index: int, count: int) -> Any:
     return f"{label}[{index}]" if label else ""
 
 
-def substitute(value: Any, kind: type[_Element], replace: Callable[[_Element], Any], depth: int = _DEPTH) -> Any:
-    """Return `value` with what is a `kind` in it replaced; lists and dicts are changed in place."""
-    if isinstance(value, kind):
-        return replace(value)
-    container = type(value)
-    if depth == 0 or container not in (list, tuple, set, dict):
-        return value
-    entries = value.items() if container is dict else enumerate(value)
-    changes = {
-        key: new
-        for key, old in list(entries)
-        if isinstance(old, (kind, list, tuple, set, dict))
-        if (new := substitute(old, kind, replace, depth - 1)) is not old
-    }
-    if not changes:
-        return value
-    if container in (list, dict):
-        for key, new in changes.items():
-            value[key] = new
-        return value
-    elements = [changes.get(index, element) for index, element in enumerate(value)]
-    try:
-        return container(elements)
-    except TypeError:  # Results that cannot be hashed make no set.
-        return elements
+def substitute(value: Any, wanted: Callable[[Any], bool], replace: Callable[[Any], Any]) -> Any:
+    """Return `value` with what is wanted in it replaced; tuples and sets are made anew, the others changed in place."""
+    return _Substitution(wanted, replace).of(value, _DEPTH)
+
+
+class _Substitution:
+    def __init__(self, wanted: Callable[[Any], bool], replace: Callable[[Any], Any]) -> None:
+        self._wanted = wanted
+        self._replace = replace
+        #: Old containers and what they have become, by id: a container may stand in several places, and in itself.
+        self._known: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, value: Any, depth: int) -> Any:
+        container = type(value)
+        if container not in _CONTAINERS:
+            return self._replace(value) if self._wanted(value) else value
+        if depth == 0:
+            return value
+        if id(value) not in self._known:
+            self._known[id(value)] = value, value
+            self._known[id(value)] = value, self._changed(value, container, depth - 1)
+        return self._known[id(value)][1]
+
+    def _changed(self, value: Any, container: Any, depth: int) -> Any:
+        entries = value.items() if issubclass(container, dict) else enumerate(value)
+        changes = {key: new for key, old in list(entries) if (new := self.of(old, depth)) is not old}
+        if not changes:
+            return value
+        if container in _CHANGED_IN_PLACE:
+            for key, new in changes.items():
+                value[key] = new
+            return value
+        elements = [changes.get(index, element) for index, element in enumerate(value)]
+        try:
+            return container(elements)
+        except Exception:  # Results that cannot be hashed or compared make no set.
+            return elements
 
 
 _Error = TypeVar("_Error", bound=BaseException)
@@ -391,6 +456,13 @@ def _plain(error: _Error) -> _Error:
     """Let IPython show an error of ours as its message alone: its traceback would point at asyncmagic."""
     error._render_traceback_ = lambda: [f"{type(error).__name__}: {error}"]  # type: ignore[attr-defined]
     return error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unreadable:  # Of the user's own making; it must not cost the message about the others.
+        return f"<its message cannot be made: {type(unreadable).__name__}>"
 
 
 def _listed(names: Iterable[str]) -> str:

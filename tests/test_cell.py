@@ -64,11 +64,36 @@ NAMES = [
     ("a = f(1)\nprint(str(a)[:0], end='')", "a", 2),
     ("a = f(1)\nb = a.close()", "b", None),
     ("def keep(c): return c\na = f(1)\nb = keep(a)", "a", 2),
+    ("async def writer(c):\n    return await c + 1\na = f(1)\nb = writer(a)", "b", 3),
+    ("async def writer(c):\n    await asyncio.sleep(1)\n    return await c + 1\na = f(1)\nb = writer(a)", "b", 3),
     ("a = asyncio.run(f(1))", "a", 2),
     ("a = asyncio.get_event_loop().run_until_complete(f(1))", "a", 2),
     ("from asyncio import run as go\na = go(f(1))", "a", 2),
     ("a = 5\nb = 'text'", "(a, b)", (5, "text")),
     ("a = []\na.append(a)", "a is a[0]", True),
+    ("a = []\na.append(a)\na.append(f(1))", "a[1:]", [2]),
+    ("b = [f(1)]\nfor _ in range(30):\n    b = [b, b]\na = []", "a", []),
+    ("import types\nbox = types.SimpleNamespace()\nbox.x = f(1)\na = box", "a.x", 2),
+    (
+        "import types\nbox = types.SimpleNamespace(d={})\nbox.d['k'], box.y = f(1), [f(2)]\na = box",
+        "(a.d, a.y)",
+        ({"k": 2}, [4]),
+    ),
+    (
+        "from collections import defaultdict\na = defaultdict(list)\nfor i in range(2):\n    a[i].append(f(i))",
+        "a",
+        {0: [0], 1: [2]},
+    ),
+    ("from collections import OrderedDict\na = OrderedDict()\na['k'] = f(1)", "a", {"k": 2}),
+    ("from collections import deque\na = deque([f(1), f(2)])", "list(a)", [2, 4]),
+    ("a = frozenset([f(1)])", "a", {2}),
+    (
+        "class Table(dict):\n    def __setitem__(self, key, value):\n        super().__setitem__(key, tuple(value))\n"
+        "a = Table()\na['x'] = [f(1), f(2)]",
+        "a",
+        {"x": (2, 4)},
+    ),
+    ("import array\na = [0, 0, 0]\na[1:] = [f(1), f(2)]", "a", [0, 2, 4]),
     ("from __future__ import annotations\na = f(1)", "a", 2),
     ("async with asyncio.TaskGroup() as group:\n    t = group.create_task(f(1))\na = t.result()", "a", 2),
     ("async def both():\n    return await asyncio.gather(f(1), f(2))\na = both()", "a", [2, 4]),
@@ -149,6 +174,76 @@ def test_a_failed_name_keeps_its_former_value(run: Callable[[str], ExecutionResu
     shell.user_ns["a"] = "former"
     run(agents("a = bad(1)"))
     assert shell.user_ns["a"] == "former"
+
+
+def test_what_was_put_into_a_list_of_an_earlier_cell_is_run(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    run("a = []")
+    run(agents("a.append(f(1))")).raise_error()
+    assert shell.user_ns["a"] == [2]
+
+
+def test_a_place_that_the_cell_has_filled_anew_is_left_alone(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    run(agents("import types\na = types.SimpleNamespace()\na.x = [f(1)]\na.x = [len(await asyncio.gather(*a.x))]"))
+    assert shell.user_ns["a"].x == [1]
+
+
+def test_the_cause_of_an_exception_stays(run: Callable[[str], ExecutionResult]) -> None:
+    error = error_of(
+        run(
+            agents(
+                "async def g():\n    try:\n        1 / 0\n    except ZeroDivisionError as e:\n"
+                "        raise ValueError from e\na = g()"
+            )
+        )
+    )
+    assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt"])
+def test_an_agent_that_wants_to_end_the_program_fails_alone(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell, kind: str
+) -> None:
+    leave = f"async def leave():\n    raise {kind}('no key')\n"
+    run(agents(leave + "a = leave()\nb = f(1)\nc = [leave()]", "--return-exceptions")).raise_error()
+    assert (
+        repr((shell.user_ns["a"], shell.user_ns["b"], shell.user_ns["c"]))
+        == f"({kind}('no key'), 2, [{kind}('no key')])"
+    )
+
+
+def test_whom_the_cell_itself_cancels_has_not_failed(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    body = "a = f(1, 5)\ntry:\n    await asyncio.wait_for(a, 1)\nexcept TimeoutError:\n    b = 'late'"
+    run(agents(f"{body}\nc = f(2)\nc.cancel()", "--fail-fast")).raise_error()
+    assert ("a" in shell.user_ns, shell.user_ns["b"], "c" in shell.user_ns) == (False, "late", False)
+
+
+def test_an_exception_that_cannot_be_printed_is_listed(run: Callable[[str], ExecutionResult]) -> None:
+    run("class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nasync def g():\n    raise Odd")
+    body = "a, b = g(), bad(1)"
+    assert "  a (line 2): Odd: <its message cannot be made: ValueError>\n" in str(error_of(run(agents(body))))
+
+
+def test_a_body_that_swallows_a_timeout_leaves_no_cancellation_behind(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    body = "me = asyncio.current_task()\ntry:\n    await asyncio.sleep(9)\nexcept asyncio.CancelledError:\n    pass"
+    error_of(run(agents(body, "--timeout 1")))
+    assert shell.user_ns["me"].cancelling() == 0
+
+
+def test_nothing_of_the_users_is_kept_alive(run: Callable[[str], ExecutionResult], shell: InteractiveShell) -> None:
+    run("class Big:\n    pass\nasync def big():\n    return Big()\nasync def fail():\n    raise ValueError(Big())")
+    run("import gc, sys, weakref\nalive = weakref.WeakSet()\nkeeper = []")
+    run(agents("a = big()\nb = [big()]\nkeeper = asyncio.create_task(asyncio.sleep(9))\nawait fail()"))
+    run("alive.update([a, *b])\ndel a, b")
+    run("sys.last_value = sys.last_traceback = sys.last_exc = None\ngc.collect()\nleft = len(alive)\nkeeper.cancel()")
+    assert shell.user_ns["left"] == 0
 
 
 def test_several_failures_are_listed_with_their_lines(
