@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 from asyncmagic.instrumentation import INSTRUMENTORS
+from asyncmagic.instrumentation._patch import unwatched
 from asyncmagic.session import Session
 
 _PACKAGES = ("asyncmagic", "ipython", "ipykernel", "ipywidgets", "anywidget", "httpx", "httpx2", "openai", "anthropic")
@@ -55,9 +56,16 @@ def _watched(session: Session) -> Iterator[str]:
     for name in INSTRUMENTORS:
         if name in session.broken:
             yield f"!!  {name} cannot be watched: {session.broken[name]}"
-        elif name in sys.modules or name in ("loop", "http", "threads", "blocking"):
+            continue
+        module = sys.modules[INSTRUMENTORS[name].__module__]
+        library = getattr(module, "LIBRARY", None)
+        if library is None or library in sys.modules:
             yield f"ok  {name} is watched while something is traced"
         else:
             yield f"--  {name} is not imported; it is watched as soon as it is"
+        for finding in module.calls_home() if hasattr(module, "calls_home") else ():
+            yield f"!!  {finding}"
+    for name, reason in unwatched.items():
+        yield f"!!  {name} {_version(name.partition('.')[0]) or ''} is not as expected, and not watched: {reason}"
     if "httpx" in sys.modules and "httpx2" not in sys.modules:
         yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"

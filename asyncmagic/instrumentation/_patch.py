@@ -15,6 +15,9 @@ from weakref import WeakKeyDictionary
 
 logger = logging.getLogger("asyncmagic")
 
+#: Modules that are not as an instrumentor needs them, and why; for `%asynctrace doctor`.
+unwatched: dict[str, str] = {}
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -103,8 +106,11 @@ def when_imported(name: str, watch: Callable[[ModuleType], AbstractContextManage
         def enter(module: ModuleType) -> None:
             try:
                 stack.enter_context(watch(module))
-            except Exception:
-                logger.exception("%s could not be watched; your code is not affected", name)
+                unwatched.pop(name, None)
+            except Exception as error:
+                if name not in unwatched:
+                    logger.exception("%s could not be watched; your code is not affected", name)
+                unwatched[name] = f"{type(error).__name__}: {error}"
 
         module = sys.modules.get(name)
         if module is not None and not getattr(module.__spec__, "_initializing", False):

@@ -36,11 +36,6 @@ def instrument(tracer: Tracer) -> Iterator[None]:
             spans.is_on = False
 
 
-def calls_home() -> list[str]:
-    """Return where the library sends what the user's agents do: nowhere."""
-    return []
-
-
 @contextmanager
 def _watch_agents(spans: _Spans, module: ModuleType) -> Iterator[None]:
     agent = module.BaseChatAgent
