@@ -102,9 +102,16 @@ class TimelineWidget(anywidget.AnyWidget):
         self._stopped.set()
         if self._flusher is not None:
             self._flusher.join(2)
-            self.flush()
-            self._replace()
+            try:
+                self.flush()
+            finally:
+                self._replace()
+        comm = self.comm
         self.close()
+        if comm is not None:
+            # Who executes a notebook without a page saves the state of closed widgets too: leave it nearly nothing.
+            nothing = {"_esm": "", "_css": "", "snapshot": ""}
+            comm.send({"method": "update", "state": nothing, "buffer_paths": []})
 
     def flush(self) -> None:
         """Send what changed since the last time, or that the run goes on."""

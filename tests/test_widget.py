@@ -70,7 +70,9 @@ def test_the_output_is_the_live_view_and_then_a_picture_that_needs_no_kernel(pag
     (live, was_update), (final, is_update) = page.outputs
     assert (set(live), was_update) == ({VIEW, "text/plain"}, False)
     assert (set(final), is_update) == ({"text/html", "image/svg+xml", "text/plain"}, True)
-    assert page.comms[-1][0] == "comm_close"
+    close, (kind, last, _) = page.comms[-2:]
+    assert (close[0], kind) == ("comm_close", "comm_msg")
+    assert last["state"] == {"_esm": "", "_css": "", "snapshot": ""}
     assert [thread.name for thread in threading.enumerate() if "asyncmagic" in thread.name] == []
 
 

@@ -592,6 +592,9 @@ export class Timeline {
     this.sort.value = view.sort;
     this.finding.hidden = !view.query;
     this.tableBox.hidden = !view.table;
+    const silence = store.header.running && store.received ? began - store.received.at : 0;
+    if (silence > 4000) this.progress.textContent = `no news from the kernel for ${Math.round(silence / 1000)} s`;
+    this.progress.hidden = !this.progress.textContent;
     this.drawTime = performance.now() - began;
     if (store.header.running && !this.isGone) this.#keepMoving();
   }

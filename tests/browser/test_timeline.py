@@ -145,6 +145,7 @@ def test_executed_without_a_page_and_converted_it_shows_the_run_offline(browser,
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
     (output,) = notebook.cells[1].outputs
     assert set(output.data) == {"text/html", "image/svg+xml", "text/plain"}
+    assert len(json.dumps(notebook.metadata["widgets"])) < 4_000
     path = tmp_path / "page.html"
     path.write_text(HTMLExporter().from_notebook_node(notebook)[0], "utf-8")
     for has_script, shown in ((True, ".asyncmagic canvas"), (False, "img[alt^='6 agents']")):
