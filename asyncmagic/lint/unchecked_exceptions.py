@@ -137,6 +137,10 @@ def _is_whole(node: ast.expr, names: set[str]) -> bool:
     return isinstance(node, ast.Name) and node.id in names
 
 
+def _stores(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
 def _loads(node: ast.AST) -> set[str]:
     return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
 
@@ -144,20 +148,18 @@ def _loads(node: ast.AST) -> set[str]:
 def _wait(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
     """`asyncio.wait` whose tasks nobody asks for their result."""
     scope = _scope(cell, node)
-    later = [n for n in ast.walk(scope) if getattr(n, "lineno", 0) > node.lineno]
-    for other in later:
+    statement = cell.statement_of(node)
+    tasks = (_loads(call.args[0]) if call.args else set()) | (_stores(statement) if statement is not None else set())
+    for other in ast.walk(scope):
+        if isinstance(other, (ast.For, ast.comprehension)) and _loads(other.iter) & tasks:
+            tasks |= _stores(other.target)
+    for other in ast.walk(scope):
+        if getattr(other, "lineno", 0) <= node.lineno:
+            continue
         if isinstance(other, ast.Attribute) and other.attr in ("result", "exception", "add_done_callback"):
             return
-        if isinstance(other, (ast.Await, ast.Return)) and other.value is not None:
-            tasks = _loads(call.args[0]) if call.args else set()
-            statement = cell.statement_of(node)
-            stored = (
-                {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-                if statement
-                else set()
-            )
-            if _loads(other.value) & (tasks | stored):
-                return
+        if isinstance(other, (ast.Await, ast.Return)) and other.value is not None and _loads(other.value) & tasks:
+            return
     if isinstance(cell.parents.get(node), ast.Return) or _reaps_cancelled(
         cell, node, ast.Call(call.func, call.args, [])
     ):

@@ -67,6 +67,8 @@ def shell() -> Iterator[Shell]:
         for item in value if type(value) is list else [value]:
             if inspect.iscoroutine(item):
                 item.close()
+    found.names.clear()
+    gc.collect()
     found.watch.close()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.known import DATA_MODULES, KNOWN, SHOWING_MODULES
 from asyncmagic.lint.flow.resolve import Resolver
-from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, body_of, facts, is_generator, positional
+from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, body_of, facts, is_generator, is_stub, positional
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -79,6 +79,7 @@ class Frame:
 
     node: ast.AST
     is_reported: bool
+    is_library: bool = False
     returns: list[Value | None] = field(default_factory=list)
     yields: list[Value | None] = field(default_factory=list)
 
@@ -134,6 +135,8 @@ class Calls(Resolver):
     def use(self, value: Value | None, node: ast.AST, how: str, *, is_certain: bool) -> None:
         """The value is used as if it were its result."""
         found = options(value)
+        if any(frame.is_library for frame in self.frames):
+            return  # Paths through a library's code are too many to be sure of one.
         if not found or not all(isinstance(option, Awaitable) for option in found):
             return
         for option in found:
@@ -351,6 +354,8 @@ class Calls(Resolver):
             metacall = objects.class_lookup(type(cls), "__call__")
             if not objects.qualified_name(type(cls)).startswith("abc.") and objects.is_a(metacall, types.FunctionType):
                 return None
+        if objects.qualified_name(cls) == "typing.Any":
+            return None
         if all(objects.has_method(cls, name) for name in ("__await__", "send", "throw", "close")):
             return self.make(Awaitable("coroutine", call.node, lambda: None, maker=call.function, cls=cls))
         return Instance(cls, attributes=attributes or None)
@@ -448,12 +453,12 @@ class Calls(Resolver):
     ) -> Value | None:
         """Run through the function's body and return what it returns (or yields)."""
         node = function.node
-        if len(self.frames) >= _MAX_DEPTH or any(frame.node is node for frame in self.frames):
+        if is_stub(node) or len(self.frames) >= _MAX_DEPTH or any(frame.node is node for frame in self.frames):
             self.hand_over_arguments(call)
             return None
         scope = self.function_scope(function)
         self._bind_arguments(function, scope, call, owner, keeps_awaitables=not is_again)
-        frame = Frame(node, is_reported=False)
+        frame = Frame(node, is_reported=False, is_library=function.is_library)
         site = self.site
         self.site = site or (None if self.is_cell_code(node) else call.node)
         self.frames.append(frame)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.calls import Call, Calls
-from asyncmagic.lint.flow.known import boxed, element, result_of
+from asyncmagic.lint.flow.known import any_item, boxed, element, result_of
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -156,7 +156,7 @@ class Expressions(Calls):
                 return value.items[value.keys.index(key)]
             if value.keys is not None and key == -1 and value.items:
                 return value.items[-1]
-            return element(self, value)
+            return any_item(value)
         if isinstance(value, Live):
             return self._live_item(value.obj, key)
         if isinstance(value, Instance) and objects.qualified_name(value.cls).endswith("DataFrame") and type(key) is str:
@@ -306,7 +306,7 @@ class Expressions(Calls):
                 keys = None
                 items.extend(value.items if isinstance(value, Box) else [None])
                 continue
-            self.evaluate(key, scope)
+            self.hand_over(self.evaluate(key, scope))
             items.append(value)
             if keys is not None and isinstance(key, ast.Constant):
                 keys.append(key.value)

@@ -74,13 +74,27 @@ def element(flow: Calls, value: Value | None) -> Value | None:
     """What iterating over the value gives each time."""
     if isinstance(value, Either):
         return either(*(element(flow, option) for option in value.options))
+    if isinstance(value, Box) and value.kind is dict:
+        return Plain() if value.keys else None  # The keys: known ones are constants.
     if isinstance(value, Box):
-        return either(*(view(item) for item in value.items)) if value.items else None
+        return any_item(value)
     if isinstance(value, Instance) and (value.cls is str or value.cls is range):
         return Instance(str if value.cls is str else int)
     if isinstance(value, Live):
         return _live_element(flow, value.obj)
     return None
+
+
+def any_item(box: Box) -> Value | None:
+    """Any one of what stands in the container."""
+    return either(*(view(item) for item in box.items)) if box.items else None
+
+
+def item_at(box: Box, key: object) -> Value | None:
+    """What stands at a place, if that is known, else any item."""
+    if box.keys is not None and key in box.keys:
+        return box.items[box.keys.index(key)]
+    return any_item(box)
 
 
 def _live_element(flow: Calls, obj: object) -> Value | None:
@@ -500,7 +514,11 @@ def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 def _take(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     flow.hand_over_arguments(call)
-    return element(flow, owner)
+    key = call.argument(0)
+    if not isinstance(owner, Box):
+        return element(flow, owner)
+    is_name = isinstance(key, Live) and type(key.obj) is str
+    return item_at(owner, key.obj) if isinstance(key, Live) and is_name else any_item(owner)
 
 
 def _values(flow: Calls, call: Call, owner: Value | None) -> Value | None:

@@ -238,6 +238,7 @@ class Flow(Expressions):
     def _store_item(self, target: ast.Subscript, value: Value | None, scope: Scope) -> None:
         owner = self.evaluate(target.value, scope)
         index = self.evaluate(target.slice, scope)
+        self.hand_over(index)
         self.use(owner, target, "given an item", is_certain=True)
         if isinstance(owner, Box) and not owner.is_shared:
             if isinstance(index, Live) and owner.keys is not None and owner.kind is dict and _is_simple(index.obj):

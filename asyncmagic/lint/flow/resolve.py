@@ -257,7 +257,7 @@ class Resolver:
                 return found_member.function
             if isinstance(found_member, Descriptor):
                 return Bound(found_member.function, value) if found_member.kind == "classmethod" else None
-            return found_member
+            return _unless_none(found_member)
         if isinstance(value, Module):
             return value.lookup(name)
         if isinstance(value, (Awaitable, AsyncGenerator, Box)):

@@ -180,5 +180,21 @@ def free_names(node: FunctionNode) -> frozenset[str]:
     return frozenset((loads | found.captured) - found.local)
 
 
+def is_stub(node: FunctionNode) -> bool:
+    """Whether the body only stands for what others write: `...` or `raise NotImplementedError`."""
+    if isinstance(node, ast.Lambda):
+        return False
+    body = node.body[1:] if _is_text(node.body[0]) else node.body
+    if not body:
+        return False
+    last = body[0]
+    is_dots = isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
+    return len(body) == 1 and (is_dots or (isinstance(last, ast.Raise) and "NotImplemented" in ast.unparse(last)))
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 def is_generator(node: FunctionNode) -> bool:
     return facts(node).is_generator

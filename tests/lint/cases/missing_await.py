@@ -487,3 +487,34 @@ print(a["x"], b["x"])
 # %% ok
 x = 3
 if x: await fetch(x)
+# %% ok
+watchers = {asyncio.create_task(fetch(1)): "idle", asyncio.create_task(fetch(2)): "run"}
+for w in watchers:
+    await w
+# %% ok
+watchers = {}
+watchers[asyncio.create_task(fetch(1))] = "run"
+await asyncio.wait({*watchers})
+for w in watchers:
+    print((await w)["x"])
+# %% ok
+from abc import ABC, abstractmethod
+class Base(ABC):
+    @abstractmethod
+    def go(self, x): ...
+    async def run(self):
+        return await self.go(1)
+# %% ok
+class Plugin:
+    _lock = None
+    @classmethod
+    async def start(cls):
+        if Plugin._lock is None:
+            Plugin._lock = asyncio.Lock()
+        async with Plugin._lock:
+            return 1
+await Plugin.start()
+# %%
+jobs = {"a": fetch(1), "b": fetch(2)}  # expect: missing-await
+print(jobs.get("a")["x"])
+await jobs["b"]
