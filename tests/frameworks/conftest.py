@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
-
 from asyncmagic import simulator
 from asyncmagic.tracing import Span, Trace
 from tests.kernel.conftest import Cell, Kernel, running_kernel
@@ -85,15 +83,14 @@ class Notebook:
 
 
 @contextmanager
-def notebook(directory: Path, *cells: str) -> Iterator[Notebook]:
+def notebook(directory: Path, *cells: str, latency: float = 0.02) -> Iterator[Notebook]:
     """Start a kernel whose clients talk to a simulator, and run the cells in it."""
-    quick = simulator.serve(latency=0.02, tokens_per_second=None, jitter=0.0, retry_after=0.05, environ=True)
-    with pytest.MonkeyPatch.context() as patch, quick, running_kernel(directory) as kernel:
+    server = simulator.serve(latency=latency, tokens_per_second=None, jitter=0.0, retry_after=0.05, environ=True)
+    with server, running_kernel(directory) as kernel:
         book = Notebook(kernel)
         book.run(f"import os; os.environ.update({QUIET!r})")
         for cell in (HELPERS, *cells):
             book.run(cell)
-        patch.undo()
         yield book
 
 
