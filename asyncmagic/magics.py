@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import contextlib
 import difflib
 import linecache
 import logging
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
 from typing import Any, Literal, NoReturn, Protocol
 from weakref import WeakKeyDictionary
 
@@ -26,10 +29,12 @@ from asyncmagic import doctor, tasks, wrappers
 from asyncmagic.cell import AgentCell, adopt, adopt_expression, keep, place, result, run_here
 from asyncmagic.instrumentation.places import is_users
 from asyncmagic.kernel import Interrupt, comm_messages, nested_loop
+from asyncmagic.lint import check
 from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
 from asyncmagic.runner import Options, Run
 from asyncmagic.session import session, tracer
-from asyncmagic.tracing import Span, Trace
+from asyncmagic.terminal import TerminalTimeline
+from asyncmagic.tracing import Span
 from asyncmagic.watcher import CellWatcher
 
 logger = logging.getLogger("asyncmagic")
@@ -136,37 +141,16 @@ class _View(Protocol):
     def on_end(self, span: Span) -> None: ...
 
 
-class _TextView:
-    """Prints the timeline when the run has ended: for terminals."""
-
-    trace: Trace | None = None
-
-    def show(self) -> None: ...
-
-    def finish(self) -> None:
-        if self.trace is not None:
-            print(self.trace.to_text())
-
-    def on_start(self, span: Span) -> None:
-        self.trace = span.trace
-
-    def on_update(self, span: Span) -> None: ...
-
-    def on_end(self, span: Span) -> None: ...
-
-
 def _view(shell: InteractiveShell, name: str, cancel: Any) -> _View:
     if getattr(shell, "kernel", None) is not None:
         try:
-            from asyncmagic.widget import (
-                TimelineWidget,
-            )  # The widget libraries load with the first picture, not before.
+            from asyncmagic.widget import TimelineWidget  # Loaded by `_warm_up`, if nothing has gone wrong.
 
             view: _View = TimelineWidget(name, on_cancel=cancel)
             return view
         except Exception as error:
             logger.warning("the timeline is text here, since a widget cannot be made: %s", error)
-    return _TextView()
+    return TerminalTimeline(name)
 
 
 class cell:
@@ -178,7 +162,8 @@ class cell:
         self.shell: InteractiveShell = shell
         self.kind = kind
         _show_own_lines(sys._getframe(1).f_code.co_filename)
-        self.arguments = _parser("agents" if kind == "agents" else "asynctrace").read("" if kind == "await" else line)
+        options = "" if kind == "await" else shell.var_expand(line)
+        self.arguments = _parser("agents" if kind == "agents" else "asynctrace").read(options)
         self.title = self.arguments.name or (line if kind == "await" else f"%%{kind}")
         self.outer: list[tuple[str, str]] = ast.literal_eval(outer)
         self.run: Run | None = None
@@ -331,7 +316,11 @@ class AsyncMagics(Magics):
     @line_cell_magic
     def asynctrace(self, line: str, cell: str | None = None) -> None:
         if cell is not None:
-            raise UsageError("%%asynctrace needs a cell with code, and has to be its first line")
+            raise UsageError(
+                "%%asynctrace needs a cell with code, and has to be its first line"
+                if self.shell.autoawait
+                else "%%asynctrace needs autoawait: run %autoawait on"
+            )
         command, _, rest = line.strip().partition(" ")
         watcher = _watchers[self.shell]
         commands = {
@@ -365,14 +354,35 @@ AsyncMagics.asynctrace.__doc__ = _ASYNCTRACE
 _watchers: WeakKeyDictionary[InteractiveShell, CellWatcher] = WeakKeyDictionary()
 
 
+class _Source:
+    """IPython's input transformer: the rewriting of `asyncmagic.rewrite`, in a shell that can await at top level."""
+
+    # Not asked for while the user still types: IPython leaves such transformers out of its completeness check.
+    has_side_effects = True
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        return rewrite_source(lines) if self._shell.autoawait else lines
+
+
 def _complete(shell: InteractiveShell, event: Any) -> list[str]:
     return [option for action in _parser("agents")._actions for option in action.option_strings]
+
+
+def _warm_up(shell: InteractiveShell) -> None:
+    """Load what the first cells need, beside the user's first steps; what fails here fails again where it counts."""
+    with contextlib.suppress(Exception):
+        check("pass")
+        if getattr(shell, "kernel", None) is not None:
+            import_module("asyncmagic.widget")
 
 
 def load(shell: InteractiveShell) -> None:
     """Put the magics, the rewriting and the checks into a shell; loading twice is loading once."""
     unload(shell)
-    shell.input_transformers_cleanup.append(rewrite_source)
+    shell.input_transformers_cleanup.append(_Source(shell))
     shell.ast_transformers.append(Rewriter(shell.user_ns))
     shell.register_magics(AsyncMagics)
     watcher = _watchers[shell] = CellWatcher(shell)
@@ -380,13 +390,13 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("pre_run_cell", watcher.pre_run_cell)
     shell.events.register("post_run_cell", watcher.post_run_cell)
     shell.set_hook("complete_command", _complete, str_key="%%agents")
+    threading.Thread(target=_warm_up, args=(shell,), name="asyncmagic-warm-up", daemon=True).start()
 
 
 def unload(shell: InteractiveShell) -> None:
     """Take everything out again."""
-    if rewrite_source in shell.input_transformers_cleanup:
-        shell.input_transformers_cleanup.remove(rewrite_source)
-    shell.ast_transformers[:] = [one for one in shell.ast_transformers if not isinstance(one, Rewriter)]
+    for transformers, ours in ((shell.input_transformers_cleanup, _Source), (shell.ast_transformers, Rewriter)):
+        transformers[:] = [one for one in transformers if not isinstance(one, ours)]
     for kind, name in (("cell", "agents"), ("cell", "asynctrace"), ("line", "asynctrace")):
         shell.magics_manager.magics[kind].pop(name, None)
     if (watcher := _watchers.pop(shell, None)) is not None:
