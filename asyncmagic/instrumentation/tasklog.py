@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 from weakref import ref
 
@@ -41,6 +41,7 @@ Held = tuple[float, float, Span | None]
 _read_span = _current_span.get
 _current_task = asyncio.current_task
 _frame = sys._getframe
+_CREATE_TASK = asyncio.create_task.__code__
 
 
 class TaskRecord(ref["asyncio.Task[Any]"]):
@@ -124,8 +125,8 @@ class TaskLog:
 
     def register(self, task: asyncio.Task[Any], context: Context | None, born: float) -> TaskRecord | None:
         """Watch a task if it belongs to a trace; it is being made by whatever runs now."""
+        # Written out, since it runs once a task: every call it does not make is a tenth of a loop's step.
         try:
-            # Written out, since it runs once a task: every call it does not make is a tenth of a loop's step.
             inherited = _read_span() if context is None else context.get(_current_span)
             maker = _current_task(self.loop())
             if maker is task:
@@ -150,7 +151,26 @@ class TaskLog:
                 name = _name(coroutine)
                 if self._passes_over(coroutine):
                     return None
-            return self._add(task, above, inherited, name, self._site(), born)
+            # Around us are `loop.call_soon`, `loop.create_task` and, most often, `asyncio.create_task`.
+            frame: Any = _frame(3)
+            frame = frame.f_back if frame.f_code is _CREATE_TASK else _frame(2)
+            # Only places of the user's are there: one in a library leads further out.
+            site = self._sites.get((id(frame.f_code), frame.f_lasti))
+            if site is None:
+                site = self._site(frame)
+            index = self._count
+            if index >= self._most:
+                self._dropped += 1
+                return None
+            record = TaskRecord(task, self._on_gone)
+            record.index = index
+            record.key = key = id(task)
+            record.since = born
+            record.inherited = inherited
+            self._rows.extend((above, name, site, None, None, born))
+            self._count = index + 1
+            self.live[key] = record
+            return record
         except Exception:
             self._fail()
             return None
@@ -246,7 +266,7 @@ class TaskLog:
         above = record.index if record is not None and record.inherited is here else self._birth_above(maker, here)
         birth: _Birth | None = None
         if above is not None and not self._passes_over(coroutine):
-            birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site())
+            birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site(_frame(1)))
         self._births.append(birth)
 
         def started(task: asyncio.Task[Any]) -> None:
@@ -285,18 +305,14 @@ class TaskLog:
         site: int,
         born: float,
     ) -> TaskRecord | None:
-        index = self._count
-        if index >= self._most:
+        if self._count >= self._most:
             self._dropped += 1
             return None
         record = TaskRecord(task, self._on_gone)
-        record.index = index
-        record.key = key = id(task)
-        record.since = born
-        record.inherited = inherited
+        record.index, record.key, record.since, record.inherited = self._count, id(task), born, inherited
         self._rows.extend((above, name, site, None, None, born))
-        self._count = index + 1
-        self.live[key] = record
+        self._count += 1
+        self.live[record.key] = record
         return record
 
     def _passes_over(self, coroutine: Any) -> bool:
@@ -308,28 +324,23 @@ class TaskLog:
         self._is_passed_over[id(code)] = passes
         return passes
 
-    def _looks_inside(self, code: CodeType) -> bool:
-        self._codes.append(code)
-        return self._is_inside.setdefault(id(code), not is_users(code.co_filename))
-
-    def _site(self) -> int:
-        """Return the number of the user's place that makes a task."""
-        # Whoever called `loop.call_soon`, or made the task: mostly `loop.create_task`.
-        frame = _frame(3)
-        code = frame.f_code
-        inside = self._is_inside
-        while inside.get(id(code)) or (id(code) not in inside and self._looks_inside(code)):
-            if frame.f_back is None:
-                break
+    def _site(self, frame: FrameType) -> int:
+        """Return the number of the user's place that makes a task, in `frame` or around it."""
+        while self._looks_inside(frame.f_code) and frame.f_back is not None:
             frame = frame.f_back
-            code = frame.f_code
-        place = (id(code), frame.f_lasti)
+        place = (id(frame.f_code), frame.f_lasti)
         site = self._sites.get(place)
-        return self._new_site(place, code) if site is None else site
+        if site is None:
+            self._places.append((frame.f_code, frame.f_lasti))
+            site = self._sites[place] = len(self._places) - 1
+        return site
 
-    def _new_site(self, place: tuple[int, int], code: CodeType) -> int:
-        self._places.append((code, place[1]))
-        return self._sites.setdefault(place, len(self._places) - 1)
+    def _looks_inside(self, code: CodeType) -> bool:
+        is_inside = self._is_inside.get(id(code))
+        if is_inside is None:
+            self._codes.append(code)
+            is_inside = self._is_inside[id(code)] = not is_users(code.co_filename)
+        return is_inside
 
     def _gone(self, record: ref[Any]) -> None:
         assert isinstance(record, TaskRecord)
