@@ -85,19 +85,24 @@ class AgentCell:
         self._has_just_started = bool(tasks)
         return substitute(value, is_coroutine, lambda found: tasks.get(id(found), found)) if tasks else value
 
-    def start_what_is_left(self) -> None:
-        """Start the coroutines that the cell made and nothing has run: handed over in vain, or put in a list later."""
+    def start_what_is_left(self, *, also_handed: bool = False) -> None:
+        """Start the coroutines that the cell made and nothing has run: put in a list later, or handed over in vain.
+
+        Those that were handed over may still be run by an agent that has them: ask for them when all have ended.
+        """
         run = self.run
         assert run is not None
         lines = {id(found): line for value, label, line in self._left for found, _ in find_coroutines(value, label)}
+        tasks: dict[int, asyncio.Task[Any]] = {}
         for name in self._former:
             value = self.namespace.get(name)
-            tasks = {
-                id(found): run.start(found, label, lines.get(id(found)))
+            fresh = [
+                (found, label)
                 for found, label in find_coroutines(value, name)
-                if _has_not_run(found)
-            }
-            if tasks:
+                if run.has_started(found) or (_has_not_run(found) and (also_handed or id(found) not in lines))
+            ]
+            tasks.update((id(found), run.start(found, label, lines.get(id(found)))) for found, label in fresh)
+            if fresh:
                 self.namespace[name] = substitute(value, is_coroutine, lambda found: tasks.get(id(found), found))
 
     def bind(self) -> None:

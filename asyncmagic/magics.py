@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from typing import Any, Literal, NoReturn, Protocol
 from weakref import WeakKeyDictionary
@@ -213,6 +214,7 @@ class cell:
             if self.run is not None:
                 if error is None:
                     self.agents.start_what_is_left()
+                    self.run.on_rest = partial(self.agents.start_what_is_left, also_handed=True)
                 await self.run.__aexit__(kind, error, traceback)
         except BaseException as raised:
             self.error = raised

@@ -83,10 +83,6 @@ def rewrite_source(lines: list[str]) -> list[str]:
     return [mark, *blank, *body]
 
 
-# Not asked for while the user still types: IPython leaves such transformers out of its completeness check.
-rewrite_source.has_side_effects = True  # type: ignore[attr-defined]
-
-
 def _rewrite_line(line: str) -> str:
     match = _LINE.fullmatch(line.rstrip("\n"))
     return f"{match[1]}await {MARK}('await', {match[2]!r}, [])\n" if match and _awaits(match[2]) else line
@@ -122,15 +118,13 @@ class Rewriter(ast.NodeTransformer):
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self.namespace = namespace
 
-    def visit(self, node: ast.AST) -> ast.AST:
-        if not isinstance(node, ast.Module) or not node.body:
-            return node
-        for index in (0, -1):
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        for index in (0, -1) if node.body else ():
             if (arguments := _mark_of(node.body[index])) and arguments[0] != "await":
                 mark = node.body.pop(index)
                 node.body = self._wrapped(node.body, mark, *arguments)
                 return ast.fix_missing_locations(node)
-        node.body = [new for statement in node.body for new in self._timed(statement)]
+        self.generic_visit(node)
         return ast.fix_missing_locations(node)
 
     def _wrapped(
@@ -156,11 +150,11 @@ class Rewriter(ast.NodeTransformer):
             whole.append(ast.copy_location(ast.Expr(_located(_helper("result"), last)), last))
         return whole
 
-    def _timed(self, statement: ast.stmt) -> list[ast.stmt]:
+    def visit_Expr(self, statement: ast.Expr) -> ast.Expr | list[ast.stmt]:
         """Return what `%asynctrace await …` stands for: the statement inside a trace, then its value."""
         mark = _mark_of(statement)
         if mark is None:
-            return [statement]
+            return statement
         body = ast.parse(mark[1]).body
         for node in body:
             for inner in ast.walk(node):

@@ -118,6 +118,8 @@ class Run:
         #: After the block: the agents that failed and whose error nobody in it has handled.
         self.failed: list[Failure] = []
         self.reason: Reason | None = None
+        #: Called once when all agents have ended: it may start more.
+        self.on_rest: Callable[[], None] | None = None
         self._say = say
         self.agents_by_task: dict[asyncio.Task[Any], Agent] = {}
         self._agents: dict[int, Agent] = {}
@@ -161,6 +163,9 @@ class Run:
         self.agents.append(agent)
         self.agents_by_task[agent.task] = agent
         return agent.task
+
+    def has_started(self, coroutine: Awaitable[Any]) -> bool:
+        return id(coroutine) in self._agents
 
     async def _drive(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
         __tracebackhide__ = True
@@ -260,7 +265,7 @@ class Run:
         try:
             # Takes up a cancellation that has been asked for and not delivered yet: kept, it would kill the cell later.
             await asyncio.sleep(0)
-            while self.reason is None and (running := self._unfinished()):
+            while self.reason is None and (running := self._unfinished() or self._started_at_rest()):
                 await asyncio.wait(running)
         except asyncio.CancelledError as cancelled:
             error = error or cancelled
@@ -275,6 +280,12 @@ class Run:
 
     def _is_cancelled_from_outside(self) -> bool:
         return self._owner is not None and self._owner.cancelling() > self._cancelling
+
+    def _started_at_rest(self) -> list[asyncio.Task[Any]]:
+        on_rest, self.on_rest = self.on_rest, None
+        if on_rest is not None:
+            on_rest()
+        return self._unfinished()
 
     def _unfinished(self) -> list[asyncio.Task[Any]]:
         return [agent.task for agent in self.agents if not agent.task.done()]
@@ -356,10 +367,6 @@ class Run:
         if not agent.task.done():
             return agent.task
         return error if (error := agent.error) is not None else agent.task.result()
-
-    def results(self) -> list[Any]:
-        """Return what every agent brought, in the order in which they were started."""
-        return [self._brought(agent) for agent in self.agents]
 
 
 #: How deep in containers agents are looked for.

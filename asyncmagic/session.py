@@ -147,10 +147,7 @@ def run(
     """
     for awaitable in awaitables:
         if not inspect.isawaitable(awaitable):
-            what = getattr(awaitable, "__name__", repr(awaitable))
-            raise TypeError(
-                f"run() takes awaitables, and {what} is none; an async function has to be called: {what}(…)"
-            )
+            raise TypeError(f"run() takes awaitables, {_instead(awaitable)}")
     options = Options(limit, timeout, agent_timeout, fail_fast, return_exceptions)
     together = _run(awaitables, options, name, content, say)
     try:
@@ -160,6 +157,15 @@ def run(
     return together
 
 
+def _instead(value: object) -> str:
+    if callable(value):
+        name = getattr(value, "__name__", repr(value))
+        return f"and {name} is none; an async function has to be called: {name}(…)"
+    if isinstance(value, list | tuple | set | Iterator):
+        return f"not a {type(value).__name__} of them: put a star before it, run(*…)"
+    return f"and {value!r} is none"
+
+
 def _run(
     awaitables: tuple[Awaitable[Any], ...], options: Options, name: str, content: bool, say: Callable[[str], None]
 ) -> Coroutine[Any, Any, list[Any]]:
@@ -167,21 +173,23 @@ def _run(
         traced = session.start_trace(name, keeps_content=content)
         error: BaseException | None = None
         run = Run(tracer, traced, options, say=say)
+        started: list[asyncio.Task[Any]] = []
         try:
             async with run:
                 for index, awaitable in enumerate(awaitables):
                     label = getattr(awaitable, "__qualname__", type(awaitable).__name__).rpartition("<locals>.")[2]
-                    run.start(awaitable, f"{label}[{index}]" if len(awaitables) > 1 else label)
+                    started.append(run.start(awaitable, f"{label}[{index}]" if len(awaitables) > 1 else label))
         except BaseException as raised:
             error = raised
             if len(run.agents) == 1 and raised is run.agents[0].error:
                 raise
             if isinstance(raised, Exception) and run.failed and run.reason != "timeout":
-                raise AgentsError(run.failed, len(run.agents), run.results()) from None
-            raised.results = run.results()  # type: ignore[attr-defined]
+                raise AgentsError(run.failed, len(run.agents), run.result(started)) from None
+            raised.results = run.result(started)  # type: ignore[attr-defined]
             raise
         finally:
             session.end_trace(traced, error=error)
-        return run.results()
+        results: list[Any] = run.result(started)
+        return results
 
     return together()

@@ -63,7 +63,8 @@ class CellWatcher:
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.settings = AsyncMagic(parent=shell)
-        self._trace: Trace | None = None
+        #: Of the cells that run now, the innermost last: a cell may run another one (`%run notebook.ipynb`).
+        self._running: list[Trace | None] = []
         self._static: list[Diagnostic] = []
         self._source = ""
         self._files: list[str] = []
@@ -108,8 +109,10 @@ class CellWatcher:
 
     def pre_run_cell(self, info: Any) -> None:
         self._guarded(self._begin, info)
+        self._guarded(self._start_trace, info)
 
     def post_run_cell(self, result: Any) -> None:
+        self._guarded(self._end_trace, result)
         self._guarded(self._end, result)
 
     def _guarded(self, step: Callable[[Any], None], what: Any) -> None:
@@ -130,22 +133,28 @@ class CellWatcher:
             self._static = check(source, self.shell.user_ns, rules=self.settings.rules)
             self._show(self._static, source)
             self._aftermath.start(label)
-        if self.settings.trace_cells and not source.lstrip().startswith(_OURS):
-            first = next((line.strip() for line in source.splitlines() if line.strip()), "cell")
-            self._trace = session.start_trace(first[:60])
-            tracer.make_current(self._trace.root)
 
-    def _end(self, result: Any) -> None:
-        trace, self._trace = self._trace, None
-        error = getattr(result, "error_in_exec", None)
+    def _start_trace(self, info: Any) -> None:
+        self._running.append(None)
+        if self.settings.trace_cells and not info.raw_cell.lstrip().startswith(_OURS):
+            first = next((line.strip() for line in info.raw_cell.splitlines() if line.strip()), "cell")
+            trace = self._running[-1] = session.start_trace(first[:60])
+            tracer.make_current(trace.root)
+
+    def _end_trace(self, result: Any) -> None:
+        trace = self._running.pop() if self._running else None
         if trace is not None:
             # Of an async cell this is another context, in which nothing was made current.
-            tracer.make_current(None)
-            session.end_trace(trace, error=error)
+            outer = next((one for one in reversed(self._running) if one is not None), None)
+            tracer.make_current(outer.root if outer is not None else None)
+            session.end_trace(trace, error=getattr(result, "error_in_exec", None))
             print(f"asyncmagic: {summarize(trace).headline()}")
+
+    def _end(self, result: Any) -> None:
         if session.newest is not None and session.newest is not self._newest:
             self._show_costs(session.newest)
             self._show_blocks(session.newest)
+        error = getattr(result, "error_in_exec", None)
         found = self._aftermath.finish(getattr(result, "result", None), error, self._static)
         self._show([diagnostic for diagnostic in found if diagnostic.rule in self.settings.rules], self._source)
 
@@ -179,7 +188,7 @@ class CellWatcher:
         for (file, line), seconds in blocking_lines(trace).items():
             label, source = self._cells.get(file, ("", ""))
             lines = source.split("\n")
-            if (source, line) in foreseen or not 0 < line <= len(lines):
+            if (source, line) in foreseen or not 0 < line <= len(lines) or lines[line - 1].startswith(_OURS):
                 continue
             text = lines[line - 1]
             message = f"this line held the event loop for {seconds:.2f} s: until it was done, no other task ran"

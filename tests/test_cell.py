@@ -466,3 +466,25 @@ def test_a_traced_cell_is_run_exactly_as_it_stands(
     run("%%asynctrace --no-timeline -o trace\nt = asyncio.create_task(f(1))\nx = await t\nx").raise_error()
     assert shell.user_ns["x"] == 2
     assert isinstance(shell.user_ns["t"], asyncio.Task)
+
+
+def test_the_magics_line_may_use_variables(run: Callable[[str], ExecutionResult], loop: VirtualLoop) -> None:
+    run("n = 2")
+    before = loop.time()
+    run(agents("[f(i) for i in range(4)]", "--limit {n}")).raise_error()
+    assert loop.time() - before == pytest.approx(2)
+
+
+def test_without_autoawait_it_says_what_it_needs(run: Callable[[str], ExecutionResult]) -> None:
+    run("%autoawait off")
+    assert str(error_of(run(agents("a = f(1)")))) == "%%agents needs autoawait: run %autoawait on"
+    assert "autoawait" in str(error_of(run("%%asynctrace\n1")))
+    assert "autoawait" in str(error_of(run("%asynctrace await f(1)")))
+
+
+def test_asynctrace_await_may_stand_in_a_loop_or_in_a_function(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    run("for i in range(2):\n    %asynctrace a = await f(i)").raise_error()
+    run("async def g():\n    %asynctrace b = await f(5)\n    return b\nc = await g()").raise_error()
+    assert (shell.user_ns["a"], shell.user_ns["c"]) == (2, 10)

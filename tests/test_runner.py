@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import asyncmagic
 from asyncmagic.runner import AgentsError
+from asyncmagic.session import session
 from tests.conftest import VirtualLoop
 
 
@@ -71,6 +74,39 @@ def test_a_timeout_keeps_what_was_finished(loop: VirtualLoop) -> None:
 def test_a_function_instead_of_its_call_is_named() -> None:
     with pytest.raises(TypeError, match=r"an async function has to be called: double\(…\)"):
         asyncmagic.run(double)  # type: ignore[arg-type]
+
+
+def test_a_list_of_awaitables_wants_a_star() -> None:
+    with pytest.raises(TypeError, match=r"not a list of them: put a star before it, run\(\*…\)"):
+        asyncmagic.run([])  # type: ignore[arg-type]
+
+
+def test_what_is_given_twice_is_returned_twice() -> None:
+    coroutine = double(1, 0)
+    assert asyncmagic.run(coroutine, double(2, 0), coroutine) == [2, 4, 2]
+
+
+def test_a_span_in_an_async_generator_that_another_task_closes(loop: VirtualLoop) -> None:
+    async def numbers() -> AsyncIterator[int]:
+        with asyncmagic.span("inside"):
+            yield 1
+
+    async def main() -> int:
+        generator = numbers()
+        number = await anext(generator)
+        await asyncio.create_task(generator.aclose())  # type: ignore[attr-defined]
+        return number
+
+    with asyncmagic.trace() as trace:
+        assert loop.run_until_complete(main()) == 1
+    assert [(span.name, span.has_ended) for span in trace.spans if span.kind == "span"] == [("inside", True)]
+
+
+def test_threads_may_run_at_the_same_time() -> None:
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(asyncmagic.run, double(i, 0.01), double(i, 0.02), limit=1) for i in range(8)]
+    assert [run.result() for run in runs] == [[2 * i, 2 * i] for i in range(8)]
+    assert not session.is_watching
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,24 @@ def test_a_line_that_the_checks_have_named_is_not_named_again(
     assert capfd.readouterr().err.startswith("blocking-call: `time.sleep(0.3)` holds the event loop")
     run("%%agents --no-timeline\na = work()\nb = f(1, 0.5)").raise_error()
     assert "blocking-call" not in capfd.readouterr().err
+
+
+def test_a_cell_that_runs_another_ends_both_traces(run: Run) -> None:  # noqa: F811
+    run("%asynctrace on")
+    run("get_ipython().run_cell('inner = await f(1)')\nouter = 2").raise_error()
+    inner, outer = list(session.traces)[-1], list(session.traces)[-2]
+    run("%asynctrace off")
+    assert [(trace.name, trace.is_running) for trace in (inner, outer)] == [
+        ("inner = await f(1)", False),
+        ("get_ipython().run_cell('inner = await f(1)')", False),
+    ]
+    assert not session.is_watching
+
+
+def test_what_asyncmagic_does_itself_is_not_blamed_on_the_cell(run: Run, capfd: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+    run("%config AsyncMagic.blocking_threshold = 0.001")
+    try:
+        run("%%agents --no-timeline\nxs = [f(i) for i in range(3000)]").raise_error()
+    finally:
+        run("%config AsyncMagic.blocking_threshold = 0.1")
+    assert "%%agents" not in capfd.readouterr().err

@@ -283,7 +283,10 @@ class _Current:
         self._token = _current_span.set(self._span)
 
     def __exit__(self, *error: object) -> None:
-        _current_span.reset(self._token)
+        try:
+            _current_span.reset(self._token)
+        except ValueError:
+            pass  # Left in another context (an async generator closed by another task): here it was never current.
 
 
 def type_name(error: BaseException) -> str:
