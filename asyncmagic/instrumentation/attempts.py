@@ -12,7 +12,7 @@ from typing import Any
 
 from asyncmagic.instrumentation._patch import Watcher, guarded
 from asyncmagic.instrumentation.answer import Answer, error_kind, parse
-from asyncmagic.instrumentation.body import Body, cut
+from asyncmagic.instrumentation.body import Body, whole
 from asyncmagic.instrumentation.llm import Question, read_answer, read_request
 from asyncmagic.instrumentation.places import calling_place
 from asyncmagic.instrumentation.request import Request, retry_after
@@ -250,19 +250,19 @@ class Attempt:
         error: BaseException | None = None,
         *,
         was_left: bool = False,
-        whole: bytes | None = None,
+        body: bytes | None = None,
         at: int | None = None,
     ) -> None:
         """End the attempt: with its answer's end, with an error, or because the client left it before its end.
 
-        `whole` is the body where it was not told in pieces.
+        `body` is all of it where it was not told in pieces.
         """
         if self.is_over:
             return
         self.is_over = True
         end = self.clock() if at is None else at
-        if whole is not None and self._call is not None:
-            self._whole = whole
+        if self._call is not None:
+            self._whole = body
         if error is None and not was_left and self._status < 400:
             self._end_spans(end)
             self._attempts.read_later(self)
@@ -308,11 +308,12 @@ class Attempt:
         if self._whole is not None:
             answer = self._answer = self._new_answer()
             is_json = self._whole.startswith((b"{", b"["))
-            messages = [self._whole] if is_json else cut(self._whole, self._headers.get("content-type") or "")
+            messages = [self._whole] if is_json else whole(self._whole, self._headers.get("content-type") or "")
         elif body is None or answer is None:
             return
         else:
-            messages = body.feed(b"".join(self._pending))
+            skims = answer.has_content and not answer.keeps_content
+            messages = body.feed(b"".join(self._pending), call.question.format.telling if skims else None)
             self._pending.clear()
             if is_last or self._status >= 400:
                 messages += body.rest()

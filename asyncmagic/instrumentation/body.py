@@ -7,7 +7,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+Words = tuple[bytes, ...]
+
 _MOST_KEPT = 8 << 20
+_LAST = 2
 
 
 class Body:
@@ -17,13 +20,13 @@ class Body:
     decompressed, or is larger than a few megabytes, is not read.
     """
 
-    __slots__ = ("_cut", "_decompress", "_is_readable", "_left", "_parts", "_size")
+    __slots__ = ("_decompress", "_is_readable", "_left", "_parts", "_separator", "_size")
 
     def __init__(self, content_type: str, content_encoding: str = "") -> None:
         self._left = b""
         self._parts: list[bytes] = []
         self._size = 0
-        self._cut = _cutter(content_type)
+        self._separator = _separator(content_type)
         self._decompress: Callable[[bytes], bytes] | None = None
         self._is_readable = True
         encoding = content_encoding.strip().lower()
@@ -31,8 +34,8 @@ class Body:
             self._decompress = _decompressor(encoding)
             self._is_readable = self._decompress is not None
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the messages that are complete with these bytes."""
+    def feed(self, data: bytes, only: Words | None = None) -> list[bytes]:
+        """Return the messages that are complete with these bytes: all, or the last ones and those with such a word."""
         if not self._is_readable:
             return []
         if self._decompress is not None:
@@ -42,11 +45,11 @@ class Body:
                 self._give_up()
                 return []
         messages: list[bytes] = []
-        if self._cut is None:
+        if self._separator is None:
             self._parts.append(data)
             self._size += len(data)
         else:
-            messages, self._left = self._cut(self._left + data)
+            messages, self._left = _cut(self._left + data, self._separator, only)
             self._size = len(self._left)
         if self._size > _MOST_KEPT:
             self._give_up()
@@ -54,8 +57,8 @@ class Body:
 
     def rest(self) -> list[bytes]:
         """Return what is left when the answer has ended: all of it, where it was no stream."""
-        if self._cut is not None:
-            messages, self._left = self._cut(self._left + b"\n\n")
+        if self._separator is not None:
+            messages, self._left = _cut(self._left + b"\n\n", self._separator, None)
             return messages
         whole = b"".join(self._parts)
         self._parts.clear()
@@ -67,42 +70,58 @@ class Body:
         self._parts.clear()
 
 
-_Cutter = Callable[[bytes], tuple[list[bytes], bytes]]
-
-
-def cut(body: bytes, content_type: str) -> list[bytes]:
+def whole(body: bytes, content_type: str) -> list[bytes]:
     """Return the messages of a whole, decompressed body."""
-    cutter = _cutter(content_type)
-    return [body] if cutter is None else cutter(body + b"\n\n")[0]
+    separator = _separator(content_type)
+    return [body] if separator is None else _cut(body + b"\n\n", separator, None)[0]
 
 
-def _cutter(content_type: str) -> _Cutter | None:
-    return _events if "event-stream" in content_type else _lines if "ndjson" in content_type else None
+def _separator(content_type: str) -> bytes | None:
+    return b"\n\n" if "event-stream" in content_type else b"\n" if "ndjson" in content_type else None
 
 
-def _events(buffer: bytes) -> tuple[list[bytes], bytes]:
-    """Cut server-sent events: the data of each complete one, and what follows the last."""
+def _cut(buffer: bytes, separator: bytes, only: Words | None) -> tuple[list[bytes], bytes]:
+    """Return the data of the complete messages, and what follows the last of them."""
+    held = b""
     if b"\r" in buffer:
         # A line may end in CR LF, and the LF may still be on its way.
         held = b"\r" if buffer.endswith(b"\r") else b""
         buffer = buffer.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    else:
-        held = b""
-    complete, end, left = buffer.rpartition(b"\n\n")
-    found = []
-    for event in complete.split(b"\n\n") if end else ():
-        if event.startswith(b"data:") and b"\n" not in event:
-            found.append(event[5:].strip())
-            continue
-        data = [line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:")]
-        if data:
-            found.append(b"\n".join(data))
-    return found, left + held
+    complete, end, left = buffer.rpartition(separator)
+    if not end:
+        return [], left + held
+    messages = complete.split(separator) if only is None else _skim(complete, separator, only)
+    if separator == b"\n\n":
+        messages = [_data(message) for message in messages]
+    return [message for message in messages if message], left + held
 
 
-def _lines(buffer: bytes) -> tuple[list[bytes], bytes]:
-    *lines, left = buffer.split(b"\n")
-    return [line for line in lines if line.strip()], left
+def _data(event: bytes) -> bytes:
+    if event.startswith(b"data:") and b"\n" not in event:
+        return event[5:].strip()
+    return b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))
+
+
+def _skim(complete: bytes, separator: bytes, words: Words) -> list[bytes]:
+    # A long answer is hundreds of small messages, of which all but a few bring a word of text each.
+    found: dict[int, bytes] = {}
+
+    def find(at: int) -> tuple[int, int]:
+        before, behind = complete.rfind(separator, 0, at), complete.find(separator, at)
+        start, end = before + len(separator) if before >= 0 else 0, behind if behind >= 0 else len(complete)
+        found[start] = complete[start:end]
+        return before, end
+
+    at = len(complete)
+    for _ in range(_LAST):
+        at, _ = find(at)
+        if at < 0:
+            break
+    for word in words:
+        at = complete.find(word)
+        while at >= 0:
+            at = complete.find(word, find(at)[1])
+    return [found[start] for start in sorted(found)]
 
 
 def _decompressor(encoding: str) -> Callable[[bytes], bytes] | None:

@@ -119,7 +119,7 @@ class _Sends(Attempts):
         """Note what the response's head says; its body now, or while the user reads it."""
         attempt.answered(response.status_code, response.headers)
         if response.is_closed:
-            attempt.end(whole=response.content)
+            attempt.end(body=response.content)
         else:
             attempt.expect_chunks(are_decoded=False)
             response.stream = stream_class(response.stream, attempt)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from asyncmagic.instrumentation.answer import Answer, Json, parse
+from asyncmagic.instrumentation.body import Words
 from asyncmagic.instrumentation.messages import to_json
 from asyncmagic.instrumentation.providers import anthropic, cohere, google, ollama, openai
 from asyncmagic.tracing import semconv
@@ -21,62 +22,55 @@ Operation = Literal["chat", "text_completion", "embeddings"]
 class Format:
     """One way to ask a model.
 
-    `path` matches the end of the URL's path, and names the model there if the body does not. `read` adds an answer, or
-    a chunk of one, to what is known; chunks in which `telling` finds nothing only bring more of the text. `provider` is
-    the one meant where the host is unknown.
+    `path` matches the end of the URL's path, and names the model there if the body does not; `provider` is the one
+    meant where the host is unknown. `read` adds an answer, or a chunk of one, to what is known. A body without the key
+    `needs`, or a model, is something else. Once there is text, only chunks with one of the words `telling` are read.
     """
 
     path: str
     operation: Operation
     provider: str
     read: Callable[[Answer, Json], None]
-    telling: re.Pattern[bytes]
+    needs: str = "model"
+    telling: Words | None = None
     messages: Callable[[Json], list[Any]] = openai.messages
-    needs: str = "model"  # the key of the body without which it is something else
 
 
-_ANY = re.compile(b"")
-_OPENAI = re.compile(rb'"usage":\s*\{|"finish_reason":\s*"|"error":\s*[{"]')
-_RESPONSES = re.compile(rb'"type":\s*"(?:response\.(?:completed|incomplete|failed)|error)"')
-_ANTHROPIC = re.compile(rb'"type":\s*"(?:message_(?:start|delta|stop)|error)"')
-_COHERE = re.compile(rb'"type":\s*"message-')
-_OLLAMA = re.compile(rb'"done":\s*true|"error":')
+_CHAT = (b'"finish_reason":"', b'"finish_reason": "', b'"usage":{', b'"usage": {', b'"error"')
+_RESPONSE = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"error"')
+_MESSAGE = (b'"message_start"', b'"message_delta"', b'"message_stop"', b'"error"')
+_COHERE = (b'"message-end"', b'"error"')
+_OLLAMA = (b'"done":true', b'"done": true', b'"error"')
 
 FORMATS: tuple[Format, ...] = (
-    Format(r"/chat/completions", "chat", "openai", openai.read_chat, _OPENAI),
-    Format(r"(?<!/chat)/completions", "text_completion", "openai", openai.read_chat, _OPENAI, needs="prompt"),
-    Format(r"/responses", "chat", "openai", openai.read_response, _RESPONSES, needs="input"),
-    Format(r"/embeddings", "embeddings", "openai", openai.read_embeddings, _ANY, needs="input"),
+    Format(r"/chat/completions", "chat", "openai", openai.read_chat, telling=_CHAT),
+    Format(r"(?<!/chat)/completions", "text_completion", "openai", openai.read_chat, "prompt", _CHAT),
+    Format(r"/responses", "chat", "openai", openai.read_response, "input", _RESPONSE),
+    Format(r"/embeddings", "embeddings", "openai", openai.read_embeddings, "input"),
     Format(
         r"/v1/messages|/models/([^/:]+):(?:streamR|r)awPredict",
         "chat",
         "anthropic",
         anthropic.read_message,
-        _ANTHROPIC,
+        "messages",
+        _MESSAGE,
         anthropic.messages,
-        needs="messages",
     ),
     Format(
         r"/([^/:]+):(?:generateContent|streamGenerateContent)",
         "chat",
         "gcp.gemini",
         google.read_content,
-        _ANY,
-        google.messages,
-        needs="contents",
+        "contents",
+        messages=google.messages,
     ),
     Format(
-        r"/([^/:]+):(?:embedContent|batchEmbedContents)",
-        "embeddings",
-        "gcp.gemini",
-        google.read_embeddings,
-        _ANY,
-        needs="",
+        r"/([^/:]+):(?:embedContent|batchEmbedContents)", "embeddings", "gcp.gemini", google.read_embeddings, needs=""
     ),
-    Format(r"/v2/chat", "chat", "cohere", cohere.read_chat, _COHERE, needs="messages"),
-    Format(r"/v2/embed", "embeddings", "cohere", cohere.read_embeddings, _ANY),
-    Format(r"/api/(?:chat|generate)", "chat", "ollama", ollama.read_chat, _OLLAMA),
-    Format(r"/api/embed", "embeddings", "ollama", ollama.read_embeddings, _ANY),
+    Format(r"/v2/chat", "chat", "cohere", cohere.read_chat, "messages", _COHERE),
+    Format(r"/v2/embed", "embeddings", "cohere", cohere.read_embeddings),
+    Format(r"/api/(?:chat|generate)", "chat", "ollama", ollama.read_chat, telling=_OLLAMA),
+    Format(r"/api/embed", "embeddings", "ollama", ollama.read_embeddings),
 )
 _PATHS = tuple((re.compile(f"(?:{format_.path})/?$"), format_) for format_ in FORMATS)
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict")
@@ -200,8 +194,6 @@ def read_answer(format_: Format, answer: Answer, data: bytes) -> None:
     """Add an answer's body, or the data of one chunk, to `answer`; what is no such thing is passed over."""
     if data == b"[DONE]":
         answer.is_complete = True
-        return
-    if answer.has_content and not answer.keeps_content and not format_.telling.search(data):
         return
     try:
         said = parse(_without_vectors(data) if format_.operation == "embeddings" else data)
