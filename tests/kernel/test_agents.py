@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 
 import pytest
 
@@ -188,3 +189,48 @@ def test_a_forgotten_await_is_said_once_before_the_cell_runs(ready: Kernel) -> N
     assert "Write:  await f(1)" in shown["text/plain"]
     assert cell.outputs[0]["output_type"] == "display_data"
     assert "never awaited" not in cell.stderr
+
+
+def test_stop_reaches_a_blocking_call_in_a_task_that_an_agent_started(ready: Kernel) -> None:
+    ready.run(
+        "def hold():\n    time.sleep(20)\nasync def deep():\n    hold()\nasync def outer():\n    await asyncio.gather(deep())"
+    )
+    cell = ready.submit("%%agents\nprint('on', flush=True)\na = outer()")
+    ready.read_until(lambda: "on" in cell.stdout)
+    time.sleep(0.3)
+    ready.interrupt()
+    cell.wait(10)
+    assert cell.status == "error"
+    assert cell.seconds < 3
+    assert value(ready, "1 + 1") == "2"
+
+
+def test_a_second_stop_does_not_wait_for_slow_cleaning_up(ready: Kernel) -> None:
+    ready.run(
+        "async def slow():\n    try:\n        await asyncio.sleep(60)\n    finally:\n        await asyncio.sleep(30)"
+    )
+    cell = ready.submit("%%agents\nprint('on', flush=True)\na = slow()")
+    ready.read_until(lambda: "on" in cell.stdout)
+    time.sleep(0.3)
+    ready.interrupt()
+    time.sleep(0.7)
+    ready.interrupt()
+    cell.wait(10)
+    assert cell.error is not None
+    assert (cell.error["ename"], cell.seconds < 3) == ("KeyboardInterrupt", True)
+    assert value(ready, "asyncio.current_task().cancelling()") == "0"
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "KeyboardInterrupt"])
+def test_an_agent_that_wants_to_end_the_program_leaves_the_kernel_alive(ready: Kernel, kind: str) -> None:
+    cell = ready.run(f"%%agents\nasync def leave():\n    raise {kind}('no key')\na = leave()\nb = f(1)")
+    assert cell.status == "error"
+    assert value(ready, "b") == "2"
+
+
+def test_a_cell_leaves_nothing_of_the_users_alive(ready: Kernel) -> None:
+    ready.run("import gc, weakref\nclass Big:\n    pass\nasync def big():\n    return Big()\nalive = weakref.WeakSet()")
+    ready.run("%%agents\na = big()\nb = [big()]\nNone")
+    ready.run("alive.update([a, *b])\ndel a, b")
+    ready.run("0")
+    assert value(ready, "gc.collect() and len(alive)") == "0"
