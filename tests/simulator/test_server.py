@@ -136,16 +136,16 @@ def test_a_streamed_response_begins_before_its_first_token() -> None:
 
 
 def test_jitter_spreads_the_prompts_and_gives_the_same_prompt_the_same_latency() -> None:
-    lengths = range(1, 9)
-    with simulator.start(latency=0.1, tokens_per_second=None, jitter=1) as server:
-        with ThreadPoolExecutor(16) as pool:
+    lengths = range(1, 5)
+    with simulator.start(latency=0.4, tokens_per_second=None, jitter=1) as server:
+        with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda length: post(server, "a " * length, stream=True), [*lengths, *lengths]))
         times: dict[int, list[float]] = {}
         for exchange in server.log:
             times.setdefault(exchange.input_tokens, []).append(seconds(exchange, exchange.first_token_ns or 0))
     means = [sum(pair) / 2 for pair in times.values()]
-    assert max(means) - min(means) > 0.1
-    assert max(abs(first - second) for first, second in times.values()) < 0.08
+    assert max(means) - min(means) > 0.3
+    assert max(abs(first - second) for first, second in times.values()) < 0.25
 
 
 def seconds(exchange: Exchange, moment: int) -> float:
