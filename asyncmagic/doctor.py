@@ -27,7 +27,7 @@ def _versions() -> Iterator[str]:
         yield "!!  anywidget is missing, so nothing is drawn live: pip install anywidget"
     if not found["openai"]:
         yield "--  the OpenAI SDK is not installed: pip install 'asyncmagic[openai]'"
-    if (found["ipykernel"] or "99") < "7.4" and found["ipykernel"]:
+    if found["ipykernel"] and tuple(map(int, found["ipykernel"].split(".")[:2])) < (7, 4):
         yield f"--  ipykernel {found['ipykernel']} hands clicks on after the cell; %%agents works around that"
 
 

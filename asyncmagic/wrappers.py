@@ -7,7 +7,13 @@ import linecache
 from collections.abc import Callable
 
 #: What a blocking call says when a loop is running already: asyncio, OpenAI Agents, CrewAI, LangGraph, AutoGen.
-_COMPLAINTS = ("running event loop", "loop is already running", "from a running loop", "in an async context")
+_COMPLAINTS = (
+    "running event loop",
+    "loop is already running",
+    "from a running loop",
+    "in an async context",
+    "another loop is running",
+)
 
 #: The blocking name and its async twin, as the libraries of today spell them.
 TWINS = {
@@ -24,9 +30,9 @@ TWINS = {
 
 def explain(error: BaseException, is_users: Callable[[str], bool]) -> str | None:
     """Return what to write instead, where `error` is a blocking wrapper's complaint about the running loop."""
-    if not isinstance(error, RuntimeError) or not any(text in str(error) for text in _COMPLAINTS):
-        return None
-    call = _failed_call(error, is_users)
+    # What complained first is told: on its way out, a `with asyncio.Runner()` complains a second time.
+    complaints = [one for one in (error.__context__, error) if one is not None and _is_complaint(one)]
+    call = next((call for one in complaints if (call := _failed_call(one, is_users)) is not None), None)
     if call is None:
         return None
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
@@ -41,6 +47,10 @@ def explain(error: BaseException, is_users: Callable[[str], bool]) -> str | None
     else:
         twin = f"await {ast.unparse(call.args[0])}" if call.args else "await …"
     return f"`{written}` blocks, and this loop is running already. Write `{twin}`, or start with `%%agents --nest`."
+
+
+def _is_complaint(error: BaseException) -> bool:
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _COMPLAINTS)
 
 
 def _failed_call(error: BaseException, is_users: Callable[[str], bool]) -> ast.Call | None:

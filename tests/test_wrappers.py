@@ -12,6 +12,8 @@ from tests.test_cell import agents, run  # noqa: F401 - `run` is a fixture
 CASES = [
     ("Runner.run_sync(agent, 'hi')", "Write `await Runner.run(agent, 'hi')`"),
     ("Runner().kickoff()", "Write `await Runner().kickoff_async()`"),
+    ("asyncio.new_event_loop().run_until_complete(asyncio.Future())", "Write `await asyncio.Future()`"),
+    ("None\nwith Twice():\n    Runner.run_sync(agent, 'hi')", "Write `await Runner.run(agent, 'hi')`"),
     ("Runner().invoke({'x': 1})", "Write `await Runner().ainvoke({'x': 1})`"),
 ]
 SETUP = """
@@ -25,6 +27,10 @@ class Runner:
         finally:
             coroutine.close()
     kickoff = invoke = run_sync
+class Twice:
+    def __enter__(self): ...
+    def __exit__(self, *error):
+        raise RuntimeError("Cannot run the event loop while another loop is running")
 """
 
 

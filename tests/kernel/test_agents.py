@@ -192,9 +192,8 @@ def test_a_forgotten_await_is_said_once_before_the_cell_runs(ready: Kernel) -> N
 
 
 def test_stop_reaches_a_blocking_call_in_a_task_that_an_agent_started(ready: Kernel) -> None:
-    ready.run(
-        "def hold():\n    time.sleep(20)\nasync def deep():\n    hold()\nasync def outer():\n    await asyncio.gather(deep())"
-    )
+    ready.run("def hold():\n    time.sleep(20)\nasync def deep():\n    hold()")
+    ready.run("async def outer():\n    await asyncio.gather(deep())")
     cell = ready.submit("%%agents\nprint('on', flush=True)\na = outer()")
     ready.read_until(lambda: "on" in cell.stdout)
     time.sleep(0.3)
