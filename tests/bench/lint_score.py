@@ -47,7 +47,7 @@ ADVICE = {"sequential-awaits", "atomic-update", "swallowed-cancel", "unchecked-e
 
 
 def usable() -> list[MarkedCell]:
-    return [cell for cell in [*labelled_cells(), *marked_cells()] if missing_library(cell.setup) is None]
+    return [cell for cell in [*labelled_cells(), *marked_cells()] if missing_library(cell) is None]
 
 
 def cases() -> None:
@@ -192,42 +192,81 @@ def libraries() -> None:
 
 
 PEERS: dict[str, tuple[str, ...]] = {
-    "mypy": ("--check-untyped-defs", "--enable-error-code=unused-awaitable,truthy-bool", "--no-error-summary"),
-    "pyright": (),
-    "ty": ("check", "--output-format=concise"),
-    "pyrefly": ("check", "--output-format=min-text"),
+    "mypy": (
+        "--check-untyped-defs",
+        "--ignore-missing-imports",
+        "--enable-error-code=unused-awaitable",
+        "--enable-error-code=truthy-bool",
+        "--disable-error-code=top-level-await",
+        "--no-error-summary",
+    ),
+    "pyright": ("--pythonpath", sys.executable),
+    "ty": ("check", "--output-format=concise", "--python", sys.prefix),
+    "pyrefly": (
+        "check",
+        "--preset=default",
+        "--output-format=min-text",
+        "--python-interpreter-path",
+        sys.executable,
+    ),
     "ruff": ("check", "--preview", "--select=ASYNC,RUF006,PLE,F704", "--output-format=concise", "--no-cache"),
     "flake8": ("--select=ASYNC",),
 }
-_RELATED = re.compile(r"await|async|coroutine|Coroutine|RUF006|unused-awaitable|truthy|Awaitable", re.IGNORECASE)
-_IGNORED = re.compile(r"outside (of )?(async )?function|top.level|PLE1142|F704")
+NOTEBOOK_READERS = {"ty", "pyrefly", "ruff"}
+_RELATED = re.compile(r"dangling|blocking|run-process|await|async|coroutine|RUF006|truthy", re.IGNORECASE)
+#: Complaints about `await` at the top level, which a notebook allows, and about styles that are not asked for.
+_IGNORED = re.compile(
+    r"(in|out|with)(side|in) (of )?(an )?(async|asynchronous)? ?function|invalid-syntax|outside-(async|function)"
+    r"|not be resolved|missing-import|ASYNC9|ASYNC124|ASYNC127|ASYNC106"
+)
 
 
 def peers() -> None:
     cells = [cell for cell in labelled_cells() if not re.search(r"^\s*[%!]|= !", cell.source, re.MULTILINE)]
     print("| checker | recall | clean cells with a report |\n|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        for number, cell in enumerate(cells):
-            Path(folder, f"cell{number}.py").write_text(f"{cell.setup}\n{cell.source}\n")
-        for name, options in PEERS.items():
-            beside = Path(sys.executable).with_name(name)
-            command = str(beside) if beside.exists() else shutil.which(name)
-            if command is None:
-                print(f"| {name} | not installed | |")
-                continue
+    ours: list[str] = []
+    for number, cell in enumerate(cells):
+        if missing_library(cell) is None:
+            with live_namespace(cell) as namespace:
+                offset = cell.setup.count("\n") + 1
+                ours += [f"cell{number}.py:{d.line + offset} await" for d in check(cell.source, namespace)]
+    _peer_row("asyncmagic", cells, "\n".join(ours))
+    for name, options in PEERS.items():
+        beside = Path(sys.executable).with_name(name)
+        command = str(beside) if beside.exists() else shutil.which(name)
+        if command is None:
+            print(f"| {name} | not installed | |")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            for number, cell in enumerate(cells):
+                _write(Path(folder, f"cell{number}"), cell, as_notebook=name in NOTEBOOK_READERS)
             out = subprocess.run([command, *options, folder], capture_output=True, text=True, check=False, cwd=folder)
-            _peer_row(name, cells, out.stdout + out.stderr)
+        _peer_row(name, cells, out.stdout + out.stderr)
+
+
+def _write(path: Path, cell: MarkedCell, *, as_notebook: bool) -> None:
+    """The setup and the cell as a notebook of two cells, or as one Python file."""
+    if not as_notebook:
+        path.with_suffix(".py").write_text(f"{cell.setup}\n{cell.source}\n")
+        return
+    parts = [
+        {"cell_type": "code", "source": text, "metadata": {}, "outputs": [], "execution_count": None, "id": str(number)}
+        for number, text in enumerate([cell.setup or "pass", cell.source])
+    ]
+    document = {"cells": parts, "metadata": {"language_info": {"name": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    path.with_suffix(".ipynb").write_text(json.dumps(document))
 
 
 def _peer_row(name: str, cells: list[MarkedCell], output: str) -> None:
     said: dict[int, set[int]] = {}
-    for match in re.finditer(r"cell(\d+)\.py:(\d+)(.*)", output):
-        if _RELATED.search(match[3]) and not _IGNORED.search(match[3]):
-            said.setdefault(int(match[1]), set()).add(int(match[2]))
+    for match in re.finditer(r"cell(\d+)\.(?:py:(\d+)|ipynb(?::cell |#)2:(\d+))(.*)", output):
+        if _RELATED.search(match[4]) and not _IGNORED.search(match[4]):
+            number = int(match[1])
+            line = int(match[3]) if match[3] else int(match[2]) - cells[number].setup.count("\n") - 1
+            said.setdefault(number, set()).add(line)
     hits = total = false = 0
     for number, cell in enumerate(cells):
-        offset = cell.setup.count("\n") + 1
-        lines = {line - offset for line in said.get(number, ()) if line > offset}
+        lines = {line for line in said.get(number, ()) if line > 0}
         total += len(cell.expected)
         hits += sum(bool(lines & set(expected.lines)) for expected in cell.expected)
         false += not cell.expected and bool(lines)

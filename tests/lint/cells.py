@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import builtins
+import contextlib
 import importlib.util
 import inspect
 import json
@@ -67,9 +68,12 @@ def labelled_cells() -> list[MarkedCell]:
     return found
 
 
-def missing_library(setup: str) -> str | None:
-    """A library that the setup imports and that is not installed."""
-    for node in ast.walk(ast.parse(setup)):
+def missing_library(cell: MarkedCell) -> str | None:
+    """A library that the cell or its setup imports and that is not installed."""
+    nodes = list(ast.walk(ast.parse(cell.setup)))
+    with contextlib.suppress(SyntaxError):
+        nodes += ast.parse(cell.source).body
+    for node in nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:

@@ -18,7 +18,7 @@ CELLS = {cell.name: cell for cell in [*marked_cells(), *labelled_cells()]}
 @pytest.fixture(params=CELLS)
 def cell(request: pytest.FixtureRequest) -> MarkedCell:
     found = CELLS[request.param]
-    if missing := missing_library(found.setup):
+    if missing := missing_library(found):
         pytest.skip(f"{missing} is not installed")
     return found
 
