@@ -15,6 +15,9 @@ _COMPLAINTS = (
     "another loop is running",
 )
 
+#: How asyncio itself refuses, which `--nest` helps; a library that asks for a running loop first refuses all the same.
+_ASYNCIO = ("asyncio.run() cannot", "Runner.run() cannot", "This event loop is", "Cannot run the event loop")
+
 #: The blocking name and its async twin, as the libraries of today spell them.
 TWINS = {
     "run_sync": "run",
@@ -46,7 +49,8 @@ def explain(error: BaseException, is_users: Callable[[str], bool]) -> str | None
         twin = f"await {ast.unparse(call)}"
     else:
         twin = f"await {ast.unparse(call.args[0])}" if call.args else "await …"
-    return f"`{written}` blocks, and this loop is running already. Write `{twin}`, or start with `%%agents --nest`."
+    or_nest = ", or start with `%%agents --nest`" if str(error).startswith(_ASYNCIO) else ""
+    return f"`{written}` blocks, and this loop is running already. Write `{twin}`{or_nest}."
 
 
 def _is_complaint(error: BaseException) -> bool:
@@ -60,7 +64,9 @@ def _failed_call(error: BaseException, is_users: Callable[[str], bool]) -> ast.C
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
         if is_users(file):
-            for call in _calls(linecache.getline(file, traceback.tb_lineno).strip()):
+            calls = _calls(linecache.getline(file, traceback.tb_lineno).strip())
+            known = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr in TWINS]
+            for call in known or calls:
                 if isinstance(call.func, ast.Attribute) and TWINS.get(call.func.attr):
                     return call
                 innermost = call
