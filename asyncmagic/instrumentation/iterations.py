@@ -133,11 +133,10 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             timeout = min(max(0, scheduled[0]._when - loop_time()), longest)
         happened = loop._selector.select(timeout)
         start = now()
-        if happened:
-            known = len(ready)
-            loop._process_events(happened)
-            if seen:
-                date_back(known, _seen_early(happened, seen))
+        known = len(ready)
+        loop._process_events(happened)
+        if seen:
+            date_back(known, _seen_early(happened, seen))
         happened = None
         current = loop_time()
         end_time = current + resolution

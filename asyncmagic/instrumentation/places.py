@@ -55,8 +55,9 @@ def calling_place() -> Attributes:
     while frame is not None and len(frames) < _FRAMES:
         code = frame.f_code
         if _is_shown(code.co_filename):
-            place = place or {CODE_FILE: code.co_filename, CODE_LINE: frame.f_lineno, CODE_FUNCTION: code.co_qualname}
-            frames.append(f"{code.co_filename}:{frame.f_lineno} {code.co_qualname}")
+            line = frame.f_lineno
+            place = place or {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname}
+            frames.append(f"{code.co_filename}:{line} {code.co_qualname}")
         elif code.co_name in _LOOP:
             break
         frame = frame.f_back

@@ -438,7 +438,8 @@ class TaskLog:
 
     def _pack(self) -> None:
         count = len(self.steps)
-        self._packed.extend(self.steps[:count])
+        # By an array of its own: taken one by one, the numbers cost four times as much.
+        self._packed.extend(array("d", self.steps[:count]))
         del self.steps[:count]
 
     def _make(self, above: int | Span, name: str, site: int, born: float) -> Span:
