@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from asyncmagic.lint.flow.bytecode import tree_from_bytecode
 from asyncmagic.lint.flow.values import FunctionNode
 
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -19,11 +20,11 @@ _trees: WeakKeyDictionary[types.CodeType, FunctionNode | None] = WeakKeyDictiona
 
 
 def function_tree(function: types.FunctionType) -> FunctionNode | None:
-    """The syntax tree of a live function, if its source can be read and is the one that was compiled."""
+    """The syntax tree of a live function, from the source that it was compiled from or from its bytecode."""
     code = function.__code__
     if code not in _trees:
         try:
-            _trees[code] = _parse(code, function.__globals__)
+            _trees[code] = _parse(code, function.__globals__) or tree_from_bytecode(function)
         except Exception:
             _trees[code] = None
     return _trees[code]
