@@ -144,16 +144,20 @@ def _decompressor(encoding: str) -> Callable[[bytes], bytes] | None:
 
 
 def _inflate() -> Callable[[bytes], bytes]:
-    # Half of the world's servers send deflate without its zlib header.
-    inflate = zlib.decompressobj()
+    # Half of the world's servers send deflate without its zlib header, which is two bytes that make a multiple of 31.
+    head = b""
+    inflate: Any = None
 
     def decompress(data: bytes) -> bytes:
-        nonlocal inflate
-        try:
-            return inflate.decompress(data)
-        except zlib.error:
-            inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-            return inflate.decompress(data)
+        nonlocal head, inflate
+        if inflate is None:
+            head = data = head + data
+            if len(head) < 2:
+                return b""
+            has_header = head[0] & 15 == 8 and int.from_bytes(head[:2], "big") % 31 == 0
+            inflate = zlib.decompressobj(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+        inflated: bytes = inflate.decompress(data)
+        return inflated
 
     return decompress
 
