@@ -215,6 +215,7 @@ class Trace:
         self.dropped_spans = 0
         self.sources: list[SpanSource] = []
         self._spans: dict[int, Span] = {}
+        self._root: Span | None = None
 
     def __repr__(self) -> str:
         return f"<Trace {self.name!r}: {len(self._spans)} spans>"
@@ -231,7 +232,9 @@ class Trace:
     @property
     def root(self) -> Span:
         """The span of the whole run; it is the first one made."""
-        return next(iter(self._spans.values()))
+        # Not by iterating: other threads add spans meanwhile.
+        assert self._root is not None
+        return self._root
 
     @property
     def is_running(self) -> bool:
@@ -254,6 +257,8 @@ class Trace:
 
     def add(self, span: Span) -> None:
         """Keep a span. For tracers and readers of files; user code starts spans through `Tracer`."""
+        if self._root is None:
+            self._root = span
         self._spans[span.span_id] = span
 
     def collect(self) -> None:

@@ -47,7 +47,7 @@ class Tracer:
     others in `Trace.dropped_spans`. A processor that raises is logged once and not called again.
     """
 
-    def __init__(self, *, clock: Callable[[], int] = time.perf_counter_ns, max_spans: int = 1_000_000) -> None:
+    def __init__(self, *, clock: Callable[[], int] = time.perf_counter_ns, max_spans: int = 200_000) -> None:
         self.clock = clock
         self.max_spans = max_spans
         #: Seconds from which a step of the loop counts as blocking it.

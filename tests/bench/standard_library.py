@@ -1,4 +1,4 @@
-"""CPython's own tests of asyncio, run plain and traced: both must end alike. `python -m tests.bench.standard_library`."""
+"""CPython's own tests of asyncio, plain and traced, must end alike: `python -m tests.bench.standard_library`."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ class _Outcomes(unittest.TestResult):
         super().__init__()
         self.outcomes: dict[str, str] = {}
 
-    def addSuccess(self, test: unittest.TestCase) -> None:  # noqa: N802
+    def addSuccess(self, test: unittest.TestCase) -> None:
         self.outcomes.setdefault(test.id(), "ok")
 
-    def addFailure(self, test: unittest.TestCase, err: object) -> None:  # noqa: N802
+    def addFailure(self, test: unittest.TestCase, err: object) -> None:
         self.outcomes[test.id()] = f"failed: {err[1]}"[:300]  # type: ignore[index]
 
-    addError = addFailure  # noqa: N815
+    addError = addFailure
 
-    def addSkip(self, test: unittest.TestCase, reason: str) -> None:  # noqa: N802
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         self.outcomes[test.id()] = "skipped"
 
-    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: object) -> None:  # noqa: N802
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: object) -> None:
         if err is not None:
             self.addFailure(test, err)
 
