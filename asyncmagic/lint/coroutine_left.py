@@ -22,6 +22,8 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
 
         answers = await asyncio.gather(*[ask(q) for q in questions])
     """
+    if cell.is_agents:
+        return  # What is left in a name is started when the cell ends.
     for node, _, _ in left(cell, "missing-await"):
         yield cell.diagnostic(
             RULE,

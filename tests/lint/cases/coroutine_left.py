@@ -44,3 +44,10 @@ job.close()
 # %% ok
 c = fetch(1)
 asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(c))
+# %% ok
+%%agents
+jobs = []
+for i in range(3):
+    jobs.append(fetch(i))
+more = {"x": [fetch(1)]}
+one = fetch(1) if more else 3
