@@ -157,6 +157,10 @@ class Aftermath:
             places = self._places(origin)
             if self._is_new(label, places):
                 yield _lost_diagnostic(name, count, places[0][1], places[0][2])
+        for task in _unread(self._values(result, error)):
+            places = self._places_of_task(task)
+            if self._is_new(label, places):
+                yield _unread_diagnostic(task, places[0][1], places[0][2])
         fresh = [t for t in _alive() if id(t) not in self._tasks and not getattr(t, "_callbacks", None)]
         held = {id(value) for value in self._held(result)} if fresh else set()
         for task in fresh:
@@ -225,6 +229,14 @@ def _unstarted(values: Iterable[object]) -> Iterator[types.CoroutineType[Any, An
                     yield item
 
 
+def _unread(values: Iterable[object]) -> Iterator[asyncio.Task[Any]]:
+    """The tasks among the values, or directly in them, that have failed and whose exception nobody has read."""
+    for value in values:
+        for item in (value, *_elements(value)):
+            if type(item) is asyncio.Task and item.done() and not item.cancelled() and item._log_traceback:
+                yield item
+
+
 def _alive() -> set[asyncio.Task[Any]]:
     try:
         return asyncio.all_tasks(asyncio.get_running_loop())
@@ -248,6 +260,14 @@ def _lost_diagnostic(name: str, count: int, line: int, source: str) -> Diagnosti
 def _left_diagnostic(name: str, line: int, source: str) -> Diagnostic:
     message = f"the coroutine `{name}` made here is still waiting to run"
     return _at("coroutine-left", line, source, message, "Await it here, or in a later cell")
+
+
+def _unread_diagnostic(task: asyncio.Task[Any], line: int, source: str) -> Diagnostic:
+    # Not `task.exception()`: that would count as reading it.
+    message = (
+        f"the task `{task.get_name()}` started here failed with {type(task._exception).__name__}: nobody has read it"
+    )
+    return _at("unchecked-exceptions", line, source, message, "Await the task, or ask it for its `.exception()`")
 
 
 def _dropped_diagnostic(name: str, line: int, source: str) -> Diagnostic:

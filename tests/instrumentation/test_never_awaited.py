@@ -106,6 +106,18 @@ def test_a_task_that_nobody_holds_is_told_and_a_kept_one_is_not(shell: Shell) ->
     assert shell.run(source) == [("dropped-task", 1)]
 
 
+def test_an_exception_that_nobody_has_read_is_told(shell: Shell) -> None:
+    source = """async def bad():
+    raise ValueError
+t = asyncio.create_task(bad())
+u = asyncio.create_task(bad())
+await asyncio.sleep(0)
+await asyncio.sleep(0)
+u.exception()
+"""
+    assert shell.run(source) == [("unchecked-exceptions", 3)]
+
+
 def test_what_the_static_check_has_said_is_not_said_twice(shell: Shell) -> None:
     static = [Diagnostic(1, 0, "missing-await", "m", end_line=1)]
     assert shell.run("fetch(1)\nfetch(2)", static=static) == [("missing-await", 2)]
