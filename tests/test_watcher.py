@@ -128,9 +128,8 @@ def test_a_line_that_held_the_loop_is_named_after_the_cell(
     run: Run,  # noqa: F811
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    run(
-        "import time\ndef count():\n    end = time.perf_counter() + 0.3\n    while time.perf_counter() < end:\n        pass"
-    )
+    run("import time")
+    run("def count():\n    end = time.perf_counter() + 0.3\n    while time.perf_counter() < end:\n        pass")
     run("async def work():\n    count()").raise_error()
     capfd.readouterr()
     run("%%agents --no-timeline\na = work()\nb = f(1, 0.5)").raise_error()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os.path
@@ -283,10 +284,9 @@ class _Current:
         self._token = _current_span.set(self._span)
 
     def __exit__(self, *error: object) -> None:
-        try:
+        # Left in another context (an async generator closed by another task), it was never current there.
+        with contextlib.suppress(ValueError):
             _current_span.reset(self._token)
-        except ValueError:
-            pass  # Left in another context (an async generator closed by another task): here it was never current.
 
 
 def type_name(error: BaseException) -> str:

@@ -76,7 +76,7 @@ def live() -> None:
         spent += time.thread_time() - began
     share = spent / (flushes * 0.05)
     print(
-        f"\nlive, 1,000 spans, 50 change between two of 20 flushes a second: {share:.1%} of a core, {sent // flushes} B each"
+        f"\nlive, 1,000 spans, 50 change between two of 20 flushes/s: {share:.1%} of a core, {sent // flushes} B each"
     )
 
 
