@@ -8,6 +8,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from asyncmagic.diagnostics import Diagnostic
@@ -164,10 +165,10 @@ class Aftermath:
         fresh = [t for t in _alive() if id(t) not in self._tasks and not getattr(t, "_callbacks", None)]
         held = {id(value) for value in self._held(result)} if fresh else set()
         for task in fresh:
-            if id(task) not in held:
-                places = self._places_of_task(task)
-                if self._is_new(label, places):
-                    yield _dropped_diagnostic(task.get_name(), places[0][1], places[0][2])
+            places = self._places_of_task(task)
+            if self._is_new(label, places):
+                tell = _running_diagnostic if id(task) in held else _dropped_diagnostic
+                yield tell(task.get_name(), places[0][1], places[0][2])
 
     def _is_new(self, label: str, places: tuple[Place, ...]) -> bool:
         """Whether this is a mistake of the cell that has not been told, which from now on it is."""
@@ -273,3 +274,9 @@ def _unread_diagnostic(task: asyncio.Task[Any], line: int, source: str) -> Diagn
 def _dropped_diagnostic(name: str, line: int, source: str) -> Diagnostic:
     message = f"nothing holds the task `{name}` made here: Python may collect it while it runs"
     return _at("dropped-task", line, source, message, "Keep it in a variable, or start it in an `asyncio.TaskGroup`")
+
+
+def _running_diagnostic(name: str, line: int, source: str) -> Diagnostic:
+    message = f"the task `{name}` still runs at the end of the cell"
+    found = _at("dropped-task", line, source, message, "Await it in a later cell for its result, or cancel it")
+    return replace(found, severity="advice")

@@ -101,9 +101,13 @@ def test_a_coroutine_that_the_failing_cell_holds_is_told(shell: Shell) -> None:
     assert shell.run("def g():\n    c = fetch(1)\n    return c['x']\ng()") == [("coroutine-left", 2)]
 
 
-def test_a_task_that_nobody_holds_is_told_and_a_kept_one_is_not(shell: Shell) -> None:
+def test_a_task_that_nobody_holds_is_a_mistake_and_a_kept_one_that_runs_on_is_not(shell: Shell) -> None:
     source = "asyncio.create_task(fetch(1))\nt = asyncio.create_task(fetch(2))\nawait asyncio.sleep(0)"
-    assert shell.run(source) == [("dropped-task", 1)]
+    found = asyncio.run(shell._run(source, "1", []))
+    assert [(each.rule, each.line, each.severity) for each in found] == [
+        ("dropped-task", 1, "error"),
+        ("dropped-task", 2, "advice"),
+    ]
 
 
 def test_an_exception_that_nobody_has_read_is_told(shell: Shell) -> None:
