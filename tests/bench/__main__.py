@@ -11,6 +11,9 @@ BENCHES: dict[str, tuple[str, list[str]]] = {
     "loop": ("tests.bench.bench_loop", ["--repeats", "1", "--most", "10000"]),
     "http": ("tests.bench.bench_http", []),
     "start": ("tests.bench.bench_start", ["--repeats", "1", "--spans", "1000"]),
+    "timeline": ("tests.bench.bench_timeline", []),
+    "frameworks": ("tests.bench.bench_frameworks", []),
+    "lint": ("tests.bench.lint_score", ["cases"]),
     "standard-library": ("tests.bench.standard_library", ["test_tasks", "test_locks"]),
 }
 
