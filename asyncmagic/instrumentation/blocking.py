@@ -65,6 +65,17 @@ class Samples:
         self._tracer.end_span(span, end=round(end * 1e9))
         self._blocks.append(span)
 
+    def steps_but(self, running: float) -> list[float]:
+        """Return when the sampled steps began that are over: all but the running one."""
+        return [began for began in list(self.stacks) if began != running]
+
+    def forget(self, steps: list[float]) -> None:
+        """Let go of the samples of steps that are over and have their spans, or were too short for one."""
+        for began in steps:
+            self.stacks.pop(began, None)
+        del self.collections[:-100]
+        self._blocks = [block for block in self._blocks if block.trace is not None and block.trace.is_running]
+
     def settle(self, trace: Trace) -> None:
         """Note on each chat call how long a blocked loop kept its first token, or its answer, from being seen."""
         blocks = [(block.start, block.end) for block in self._blocks if block.trace is trace and block.end is not None]

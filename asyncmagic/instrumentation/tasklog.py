@@ -24,7 +24,7 @@ from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE
 from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
 
 #: A wait at least this long, in seconds, is looked up: shorter ones would cost more than they tell.
-LOOKED_UP = 0.001
+LOOKED_UP = 0.005
 #: Steps held as Python objects before they are packed into 8 bytes a number.
 CHUNK = 8192
 #: A step's first number carries the task's index and, above it, the number of what the task waited for.

@@ -30,6 +30,7 @@ class TaskSpans:
         """Bring the spans up to date with what has been appended."""
         self.log.ask_for_a_look()
         with self._collecting:
+            over = self.samples.steps_but(self.log.mark[0])
             added, steps, ended, held = self.log.drain()
             changed, blocks = self._write_states(steps)
             for index in added:
@@ -42,6 +43,7 @@ class TaskSpans:
                 self._update(index, span)
             for start, end, blocker in (*blocks, *held):
                 self.samples.add_block(start, end, blocker or trace.root)
+            self.samples.forget(over)
             self.samples.settle(trace)
             trace.dropped_spans += self.log.take_dropped()
 

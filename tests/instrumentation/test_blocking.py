@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.instrumentation.loop import _watchers, instrument
 from asyncmagic.tracing import Span, Trace, Tracer
 from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_LINE, FIRST_CHUNK
 from tests.conftest import VirtualLoop
@@ -100,6 +100,26 @@ def test_the_line_that_blocks_is_named(blocking: Callable[[], None], line: int, 
     assert block.end is not None
     assert block.end - block.start > 0.1e9
     assert block.attributes[BLOCKED_BY] == culprit
+
+
+def test_a_step_that_was_long_and_blocked_nobody_leaves_nothing_behind() -> None:
+    tracer = Tracer()
+    tracer.blocking_threshold = 0.5
+
+    async def cell() -> Trace:
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                time.sleep(0.3)
+                await asyncio.sleep(0)
+                time.sleep(0.3)
+                await asyncio.sleep(0)
+            trace.collect()
+            assert [samples.stacks for _, samples in _watchers[tracer]._loops()] == [{}]
+            tracer.end_trace(trace)
+            return trace
+
+    assert blocks(asyncio.run(cell())) == []
 
 
 def test_a_first_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

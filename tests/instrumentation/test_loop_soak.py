@@ -83,4 +83,4 @@ def test_a_hundred_runs_with_faults_lose_and_keep_nothing() -> None:
 
     sizes = asyncio.run(soak())
     # The least of ten: what is on its way at the moment of a look comes and goes.
-    assert min(sizes[-10:]) - min(sizes[:10]) < 50_000
+    assert min(sizes[-10:]) - min(sizes[:10]) < 100_000
