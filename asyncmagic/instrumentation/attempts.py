@@ -296,7 +296,8 @@ class Attempt:
 
     @guarded
     def _read_early(self) -> None:
-        self._read_pending()
+        if self._status < 400:
+            self._read_pending()
 
     def _new_answer(self) -> Answer:
         return Answer(keeps_content=self._call is not None and semconv.INPUT_MESSAGES in self._call.span.attributes)

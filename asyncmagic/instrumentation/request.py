@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from asyncmagic.instrumentation.answer import Json
 from asyncmagic.tracing import semconv
@@ -43,9 +43,11 @@ class Request:
             if value := self.headers.get(name):
                 yield value
                 yield value.partition(" ")[2]
-        for name, value in parse_qsl(self.query):
+        for pair in self.query.split("&"):
+            name, _, value = pair.partition("=")
             if any(word in name.lower() for word in _SECRET_WORDS):
                 yield value
+                yield unquote_plus(value)
 
     def body_hash(self) -> int:
         """Return what tells this body from others."""

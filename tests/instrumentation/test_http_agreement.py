@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
+import httpx
+import httpx2
 import openai
 import pytest
 from google import genai
@@ -226,3 +228,70 @@ def test_the_first_token_comes_when_the_server_sent_it() -> None:
     assert [round(span.attributes["gen_ai.response.time_to_first_chunk"] * 1e9) for span in chats] == [  # type: ignore[operator]
         time - span.start for time, span in zip(seen, chats, strict=True)
     ]
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_the_phases_of_a_request_come_in_their_order(server: Server, library: Any) -> None:
+    def main() -> None:
+        with library.Client() as client:
+            for _ in range(2):
+                client.post(f"{server.base_url}/chat/completions", json={"model": "gpt-5", "messages": say("hi")})
+
+    async def asynchronously() -> None:
+        async with library.AsyncClient() as client:
+            for _ in range(2):
+                await client.post(f"{server.base_url}/chat/completions", json={"model": "gpt-5", "messages": say("hi")})
+
+    for way in main, asynchronously:
+        first, second = [span for span in watched(way).spans if span.kind == "http"]
+        assert [event.name for event in first.events] == ["http.connect", "http.send", "http.sent", "http.first_byte"]
+        assert [event.name for event in second.events] == ["http.send", "http.sent", "http.first_byte"]
+        for span in first, second:
+            times = [span.start, *(event.time for event in span.events), span.end or 0]
+            assert times == sorted(times)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_the_wait_for_a_free_connection_is_measured(library: Any) -> None:
+    async def main(server: Server, patience: float) -> None:
+        limits = library.Limits(max_connections=2)
+        async with library.AsyncClient(limits=limits, timeout=library.Timeout(9, pool=patience)) as client:
+            ask = {"model": "gpt-5", "messages": say("hi")}
+            calls = (client.post(f"{server.base_url}/chat/completions", json=ask) for _ in range(4))
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    def told(trace: Trace) -> list[tuple[Any, ...]]:
+        names = ("asyncmagic.connection_wait", "asyncmagic.connection_limit", "error.type")
+        return [tuple(map(span.attributes.get, names)) for span in trace.spans if span.kind == "http"]
+
+    with start(latency=0.4, tokens_per_second=None, jitter=0.0) as server:
+        patient, impatient = (told(watched(lambda seconds=seconds: main(server, seconds))) for seconds in (9, 0.2))
+
+    at_once = [(None, None, None)] * 2
+    assert patient == at_once + [(pytest.approx(0.4, abs=0.15), 2, None)] * 2
+    assert impatient == at_once + [(pytest.approx(0.2, abs=0.15), 2, f"{library.__name__}.PoolTimeout")] * 2
+
+
+def test_what_a_dropped_connection_leaves_behind_is_said(server: Server) -> None:
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
+            stream = await client.chat.completions.create(model="gpt-5-drop4", messages=say("hi"), stream=True)
+            with pytest.raises(openai.APIConnectionError):
+                assert [chunk async for chunk in stream]
+
+    _, chat, attempt = watched(main).spans
+    assert (chat.outcome, attempt.outcome) == ("failed", "failed")
+    assert chat.attributes["error.type"] == "httpx2.RemoteProtocolError"
+    assert chat.attributes["gen_ai.response.time_to_first_chunk"] is not None
+    assert "gen_ai.usage.output_tokens" not in chat.attributes
+
+
+def test_a_call_that_the_sdk_gives_up_ends_with_its_timeout(server: Server) -> None:
+    async def main() -> None:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=1, timeout=0.2) as client:
+            with pytest.raises(openai.APITimeoutError):
+                await client.chat.completions.create(model="gpt-5-hang", messages=say("hi"))
+
+    _, chat, *attempts = watched(main).spans
+    assert [span.attributes["error.type"] for span in (chat, *attempts)] == ["httpx2.ReadTimeout"] * 3
+    assert chat.attributes["http.request.resend_count"] == 1
