@@ -72,6 +72,7 @@ RAW_DEFLATE = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         ("deflate", RAW_DEFLATE.compress(EVENTS) + RAW_DEFLATE.flush()),
         ("identity", EVENTS),
     ],
+    ids=["gzip", "x-gzip", "upper case", "deflate", "raw deflate", "identity"],
 )
 @pytest.mark.parametrize("size", [1, 5, 10_000])
 def test_compressed_streams_are_read_piece_by_piece(encoding: str, data: bytes, size: int) -> None:
@@ -85,7 +86,9 @@ def test_other_encodings_are_read_where_the_client_can(encoding: str, library: s
     assert read(Body("text/event-stream", encoding), [data[:20], data[20:]]) == MESSAGES
 
 
-@pytest.mark.parametrize(("encoding", "data"), [("gzip", b"no gzip at all"), ("unheard-of", EVENTS)])
+@pytest.mark.parametrize(
+    ("encoding", "data"), [("gzip", b"no gzip at all"), ("unheard-of", EVENTS)], ids=["broken", "unknown"]
+)
 def test_what_cannot_be_decompressed_is_not_read(encoding: str, data: bytes) -> None:
     assert read(Body("text/event-stream", encoding), [data, data]) == []
 
