@@ -11,7 +11,8 @@ from typing import Any
 from weakref import WeakSet
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
-from asyncmagic.instrumentation.attempts import Attempt, Attempts
+from asyncmagic.instrumentation.attempt import Attempt
+from asyncmagic.instrumentation.attempts import Attempts
 from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing.tracer import Tracer
 

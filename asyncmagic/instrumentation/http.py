@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
-from asyncmagic.instrumentation.attempts import Attempt, Attempts
+from asyncmagic.instrumentation.attempt import Attempt
+from asyncmagic.instrumentation.attempts import Attempts
 from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing.model import Span
 from asyncmagic.tracing.tracer import Tracer
