@@ -73,7 +73,7 @@ class Aftermath:
         if label is None:
             return []
         try:
-            return list(self._findings(label, result, error, list(static)))
+            return sorted(self._findings(label, result, error, list(static)))
         except Exception:
             return []
         finally:

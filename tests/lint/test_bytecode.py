@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import linecache
 from collections.abc import Callable
 from typing import Any
 
@@ -45,9 +46,16 @@ CELLS = [
 
 
 @pytest.mark.parametrize(("cell", "expected"), CELLS)
-def test_what_they_return_is_known(cell: str, expected: list[tuple[str, int]]) -> None:
-    namespace: dict[str, Any] = {}
-    exec(SETUP, namespace)
+@pytest.mark.parametrize("other_text", [None, "pass"])
+def test_what_they_return_is_known(
+    cell: str, expected: list[tuple[str, int]], other_text: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python 3.13 keeps the text of `python -c` under the same name, "<string>".
+    monkeypatch.delitem(linecache.cache, "<string>", raising=False)
+    if other_text is not None:
+        monkeypatch.setitem(linecache.cache, "<string>", (4, None, [other_text], "<string>"))
+    namespace: dict[str, Any] = {"text": other_text}
+    exec(f"{SETUP}\n{hash(other_text)}", namespace)
     assert [(found.rule, found.line) for found in check(cell, namespace)] == expected
 
 

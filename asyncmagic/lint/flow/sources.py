@@ -24,9 +24,10 @@ def function_tree(function: types.FunctionType) -> FunctionNode | None:
     code = function.__code__
     if code not in _trees:
         try:
-            _trees[code] = _parse(code, function.__globals__) or tree_from_bytecode(function)
-        except Exception:
-            _trees[code] = None
+            tree = _parse(code, function.__globals__)
+        except Exception:  # Some other text stands under that name.
+            tree = None
+        _trees[code] = tree or tree_from_bytecode(function)
     return _trees[code]
 
 
