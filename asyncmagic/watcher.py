@@ -178,7 +178,7 @@ class CellWatcher:
             if diagnostic.rule == "sequential-awaits":
                 for file in self._files:
                     if cost := sequence_cost(diagnostic.line, self._source, file, trace):
-                        print(f"asyncmagic: line {diagnostic.line}: {cost}", file=sys.stderr)
+                        print(f"asyncmagic: line {diagnostic.line}: {cost}")
 
     def _show_blocks(self, trace: Trace) -> None:
         """Say which lines of the user's cells held the loop, where the checks did not see it coming."""

@@ -121,7 +121,7 @@ def test_awaiting_one_after_another_says_what_it_cost(
     monkeypatch.setattr(tracer, "clock", loop.clock)
     run("%%asynctrace --no-timeline\na = await ask('x')\nb = await ask('y')\nc = await ask('z')").raise_error()
     cost = "these 3 awaits took 6.0 s one after another; together they would take about 2.0 s"
-    assert cost in capfd.readouterr().err
+    assert cost in capfd.readouterr().out
 
 
 def test_a_line_that_held_the_loop_is_named_after_the_cell(
