@@ -21,6 +21,9 @@ _KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "
 
 #: Below these the stack is the event loop's and the kernel's.
 _LOOP = {"_run", "_run_once", "run_forever"}
+#: Places by the ids of their code, which is kept so that no other code gets its id, and the instructions in it.
+_known: dict[tuple[int, ...], tuple[tuple[CodeType, ...], Attributes]] = {}
+_MOST_KNOWN = 1024
 #: The user's frames that a call remembers.
 _FRAMES = 8
 
@@ -47,21 +50,34 @@ def _is_shown(filename: str) -> bool:
 def calling_place() -> Attributes:
     """Return where the user's code, on the stack of whatever runs now, asks for it: `code.*` attributes, or none.
 
-    `code.stacktrace` has the user's frames alone, the innermost first, as `file:line function`.
+    `code.stacktrace` has the user's frames alone, the innermost first, as `file:line function`. The same place is
+    described once, for all who come by: nobody may change it.
     """
-    frames: list[str] = []
-    place: Attributes = {}
+    frames: list[FrameType] = []
+    key: list[int] = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and len(frames) < _FRAMES:
         code = frame.f_code
         if _is_shown(code.co_filename):
-            line = frame.f_lineno
-            place = place or {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname}
-            frames.append(f"{code.co_filename}:{line} {code.co_qualname}")
+            frames.append(frame)
+            key += (id(code), frame.f_lasti)
         elif code.co_name in _LOOP:
             break
         frame = frame.f_back
-    return {**place, CODE_STACK: "\n".join(frames)} if place else {}
+    known = _known.get(tuple(key))
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        known = _known[tuple(key)] = (tuple(frame.f_code for frame in frames), _describe(frames))
+    return known[1]
+
+
+def _describe(frames: list[FrameType]) -> Attributes:
+    if not frames:
+        return {}
+    code, line = frames[0].f_code, frames[0].f_lineno
+    stack = "\n".join(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_qualname}" for frame in frames)
+    return {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname, CODE_STACK: stack}
 
 
 def line_at(code: CodeType, instruction: int) -> int:

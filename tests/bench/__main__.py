@@ -9,7 +9,7 @@ import sys
 #: Name -> module, and its arguments for a quick look.
 BENCHES: dict[str, tuple[str, list[str]]] = {
     "loop": ("tests.bench.bench_loop", ["--repeats", "1", "--most", "10000"]),
-    "http": ("tests.bench.bench_http", []),
+    "http": ("tests.bench.bench_http", ["--pairs", "3"]),
     "start": ("tests.bench.bench_start", ["--repeats", "1", "--spans", "1000"]),
     "timeline": ("tests.bench.bench_timeline", []),
     "frameworks": ("tests.bench.bench_frameworks", []),

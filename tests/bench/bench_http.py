@@ -1,13 +1,15 @@
-"""What watching HTTP calls costs, against the same calls unwatched: `python tests/bench/bench_http.py`.
+"""What watching HTTP calls costs, against the same calls unwatched: `python -m tests.bench http`.
 
 Pairs of runs, one plain and one watched, next to each other and in changing order; the medians of their ratios, for
-the processor time of this process and for the wall. The server is the simulator, in a process of its own.
+the processor time of this process and for the wall. The servers have processes of their own: the simulator, and for
+the streams one that sends exactly 100 chunks.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import statistics
 import subprocess
@@ -48,15 +50,40 @@ CHUNK = (
 )
 
 
+LAST = b"data: [DONE]\n\n"
+
+
 async def streams(url: str, count: int) -> None:
     """`count` streamed completions at once, each of 100 chunks that come singly."""
     async with client() as c:
 
         async def ask() -> None:
             async with c.stream("POST", url, json=QUESTION | {"stream": True}) as response:
-                assert sum([1 async for _ in response.aiter_bytes()]) >= 1
+                assert sum([len(data) async for data in response.aiter_bytes()]) == 100 * len(CHUNK) + len(LAST)
 
         await asyncio.gather(*(ask() for _ in range(count)))
+
+
+async def serve_streams() -> None:
+    """Answer every request with 100 chunks, one every 5 ms; print the address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]))
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+                )
+                for chunk in (*[CHUNK] * 100, LAST):
+                    await asyncio.sleep(0.005)
+                    writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                    await writer.drain()
+                writer.write(b"0\r\n\r\n")
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/chat/completions", flush=True)
+    await server.serve_forever()
 
 
 class InMemory(httpx2.AsyncBaseTransport):
@@ -67,7 +94,7 @@ class InMemory(httpx2.AsyncBaseTransport):
             async def __aiter__(self) -> AsyncIterator[bytes]:
                 for _ in range(100):
                     yield CHUNK
-                yield b"data: [DONE]\n\n"
+                yield LAST
 
         return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=Stream())
 
@@ -134,26 +161,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=11)
     parser.add_argument("--only", default="", help="only the lines whose name has this in it")
+    parser.add_argument("--serve-streams", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    server = ["-m", "asyncmagic.simulator", "--latency", "0.05", "--jitter", "0"]
+    if options.serve_streams:
+        asyncio.run(serve_streams())
+    servers = (
+        ["-m", "asyncmagic.simulator", "--latency", "0.05", "--jitter", "0", "--tokens-per-second", "0"],
+        [__file__, "--serve-streams"],
+    )
     with ExitStack() as stack:
         urls = []
-        for pace in ("0", "200"):
-            process = stack.enter_context(
-                subprocess.Popen([sys.executable, *server, "--tokens-per-second", pace], stdout=subprocess.PIPE)
-            )
+        for server in servers:
+            process = stack.enter_context(subprocess.Popen([sys.executable, *server], stdout=subprocess.PIPE))
             stack.callback(process.terminate)
             assert process.stdout is not None
             urls.append(process.stdout.readline().decode().strip())
-        fast, paced = urls
+        simulator, paced = urls
         print(f"{'':32} {'watched':10} {'CPU ratio':>22} {'wall ratio':>22} {'plain us':>9} {'more us':>9}")
-        long = f"{paced}/chat/completions"
         for name, work, units, watched in [
             ("a chunk (100 streams x 100)", lambda: chunks("", 100), 10_000, ["http"]),
-            ("1,000 requests at once", lambda: requests(fast, 1000), 1000, ["http"]),
-            ("1,000 requests at once", lambda: requests(fast, 1000), 1000, ["loop", "http"]),
-            ("200 streams x 100 chunks", lambda: streams(long, 200), 200, ["http"]),
-            ("200 streams x 100 chunks", lambda: streams(long, 200), 200, ["loop", "http"]),
+            ("1,000 requests at once", lambda: requests(simulator, 1000), 1000, ["http"]),
+            ("1,000 requests at once", lambda: requests(simulator, 1000), 1000, ["loop", "http"]),
+            ("200 streams x 100 chunks", lambda: streams(paced, 200), 20_000, ["http"]),
+            ("200 streams x 100 chunks", lambda: streams(paced, 200), 20_000, ["loop", "http"]),
         ]:
             if options.only in name:
                 compare(name, work, units, options.pairs, *watched)
