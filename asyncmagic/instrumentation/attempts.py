@@ -32,6 +32,7 @@ class Attempts(Watcher):
         self._library = library
         #: Calls whose last attempt failed, by the span above them: another attempt may follow.
         self._failed: OrderedDict[int, list[Call]] = OrderedDict()
+        self._failing: Trace | None = None
         self._unread: deque[Attempt] = deque()
 
     def __repr__(self) -> str:
@@ -46,6 +47,8 @@ class Attempts(Watcher):
         finally:
             self.read_all()
             self.is_on = False
+            self._failed.clear()
+            self._failing = None
             self.tracer.remove_source(self)
 
     def collect(self, trace: Trace) -> None:
@@ -71,6 +74,9 @@ class Attempts(Watcher):
         """Remember a call whose attempt failed in a way that clients try again."""
         call.failed_at = at
         call.body_hash = request.body_hash()
+        if call.span.trace is not self._failing:
+            self._failing = call.span.trace
+            self._failed = OrderedDict(each for each in self._failed.items() if _is_running(each[1][0].span.trace))
         self._failed.setdefault(call.span.parent_id or 0, []).append(call)
         if len(self._failed) > _MOST_FAILED:
             self._failed.popitem(last=False)
@@ -96,6 +102,8 @@ class Attempts(Watcher):
             call = _retried(failed, request, described[semconv.URL])
             if call is not None:
                 failed.remove(call)
+                if not failed:
+                    del self._failed[parent.span_id]
                 self._retry(call, now)
                 return call
         keeps_content = parent.trace is not None and parent.trace.keeps_content
@@ -117,6 +125,10 @@ class Attempts(Watcher):
         call.span.attributes[semconv.HTTP_RESEND_COUNT] = call.attempts - 1
         waited = {semconv.HTTP_RESEND_COUNT: call.attempts - 1, semconv.BACK_OFF: (now - call.failed_at) / 1e9}
         self.tracer.add_event(call.span, semconv.EVENT_RETRY, waited, at=now)
+
+
+def _is_running(trace: Trace | None) -> bool:
+    return trace is not None and trace.is_running
 
 
 def _retried(failed: list[Call], request: Request, url: Any) -> Call | None:

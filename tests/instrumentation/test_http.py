@@ -8,6 +8,7 @@ import gzip
 import json
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -498,6 +499,25 @@ def test_another_call_is_no_retry(run: Run, first: dict[str, Any], second: dict[
         ("chat gpt-5", "failed"),
         ("chat gpt-5", "done"),
     ]
+
+
+def test_failed_calls_do_not_keep_the_traces_of_the_past(loop: Any) -> None:
+    tracer = Tracer(clock=loop.clock)
+
+    async def fail() -> weakref.ref[Trace]:
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            async with client(httpx2, lambda request: httpx2.Response(503)) as c:
+                await c.post(URL, json=CHAT)
+        tracer.end_trace(trace)
+        return weakref.ref(trace)
+
+    with instrument(tracer):
+        first, second = loop.run_until_complete(fail()), loop.run_until_complete(fail())
+        gc.collect()
+        assert (first() is None, second() is None) == (True, False)
+    gc.collect()
+    assert second() is None
 
 
 def test_a_bad_request_is_not_waited_for_again(run: Run) -> None:
