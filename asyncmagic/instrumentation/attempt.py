@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from asyncmagic.instrumentation._patch import guarded
-from asyncmagic.instrumentation.answer import Answer, error_kind, parse
+from asyncmagic.instrumentation.answer import STRANGE, Answer, error_kind, parse
 from asyncmagic.instrumentation.body import Body, whole
 from asyncmagic.instrumentation.llm import Question, read_answer
 from asyncmagic.instrumentation.request import Request, retry_after
@@ -283,6 +283,6 @@ def _is_retried(error: BaseException | None, status: int) -> bool:
 def _error_in(message: bytes) -> str | None:
     try:
         said = parse(message)
-    except ValueError:
+    except STRANGE:
         return None
     return error_kind(said.get("error", said)) if isinstance(said, dict) else None

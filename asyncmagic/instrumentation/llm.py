@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from asyncmagic.instrumentation.answer import Answer, Json, parse
+from asyncmagic.instrumentation.answer import STRANGE, Answer, Json, parse
 from asyncmagic.instrumentation.body import Words
 from asyncmagic.instrumentation.messages import to_json
 from asyncmagic.instrumentation.providers import anthropic, cohere, google, ollama, openai
@@ -128,7 +128,7 @@ def read_request(host: str, path: str, body: bytes | Json | None, *, keeps_conte
         return None
     try:
         return _question(place, asked, keeps_content)
-    except (TypeError, ValueError, AttributeError, KeyError):
+    except STRANGE:
         return None  # some other service under the same path
 
 
@@ -185,7 +185,7 @@ def _parse(body: bytes | None) -> Json | None:
         return {"model": model[1].decode(errors="replace"), "stream": bool(_STREAM.search(body))} if model else None
     try:
         asked = parse(body)
-    except ValueError:
+    except STRANGE:
         return None
     return asked if isinstance(asked, dict) else None
 
@@ -199,9 +199,8 @@ def read_answer(format_: Format, answer: Answer, data: bytes) -> None:
         said = parse(_without_vectors(data) if format_.operation == "embeddings" else data)
         for each in said if isinstance(said, list) else [said]:
             format_.read(answer, each)
-    except (ValueError, TypeError, AttributeError, KeyError):
-        # Not what the provider's documentation promises: the answer goes to the user unread.
-        return
+    except STRANGE:
+        return  # the answer goes to the user unread
 
 
 def _without_vectors(data: bytes) -> bytes:

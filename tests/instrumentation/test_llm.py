@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from asyncmagic.instrumentation.answer import Answer
-from asyncmagic.instrumentation.llm import read_answer, read_request
+from asyncmagic.instrumentation.llm import FORMATS, read_answer, read_request
 
 ASK = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 
@@ -497,3 +499,56 @@ def test_what_was_asked_has_one_shape(path: str, body: Any, messages: str) -> No
         },
         {"role": "tool", "parts": [{"type": "tool_call_response", "id": "t1", "result": "sunny"}]},
     ]
+
+
+#: The keys that any of the formats looks for, in an order of no meaning.
+KEYS = [
+    "id", "model", "type", "choices", "index", "delta", "message", "content", "text", "thinking", "tool_calls",
+    "function", "name", "arguments", "finish_reason", "error", "code", "usage", "prompt_tokens", "input_tokens",
+    "prompt_tokens_details", "cached_tokens", "response", "status", "output", "item", "content_block", "partial_json",
+    "candidates", "parts", "functionCall", "args", "usageMetadata", "promptTokenCount", "messages", "role", "system",
+    "input", "contents", "tokens", "done", "meta", "billed_units", "stream", "options", "max_tokens", "temperature",
+]  # fmt: skip
+TYPES = [
+    "message",
+    "message_start",
+    "content_block_delta",
+    "response.completed",
+    "function_call",
+    "tool_result",
+    "text",
+]
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from([*TYPES, "", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
+    max_leaves=25,
+)
+
+
+@given(st.sampled_from(FORMATS), st.booleans(), st.lists(ANYTHING, min_size=1, max_size=4))
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_answer_is_too_strange_to_be_passed_over(form: Any, keeps_content: bool, messages: list[Any]) -> None:
+    answer = Answer(keeps_content=keeps_content)
+    for message in messages:
+        read_answer(form, answer, json.dumps(message).encode())
+    json.dumps(answer.attributes())
+
+
+@given(
+    st.sampled_from(["/v1/chat/completions", "/v1/responses", "/v1/messages", "/m:generateContent", "/api/chat"]),
+    ANYTHING,
+)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_request_is_too_strange_to_be_passed_over(path: str, body: Any) -> None:
+    question = read_request("host", path, json.dumps(body).encode(), keeps_content=True)
+    assert question is None or json.dumps(question.attributes)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"[" * 100_000, b"{", b'{"a": NaN}', b"null"])
+def test_what_is_no_json_is_passed_over(data: bytes) -> None:
+    question = read_request("host", "/v1/chat/completions", ASK)
+    assert question is not None
+    answer = Answer()
+    read_answer(question.format, answer, data)
+    assert answer.attributes() == {}
+    assert read_request("host", "/v1/chat/completions", data) is None
