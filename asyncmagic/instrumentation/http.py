@@ -118,12 +118,36 @@ class _Sends(Attempts):
     @guarded
     def answered(self, attempt: Attempt, response: Any, stream_class: Any) -> None:
         """Note what the response's head says; its body now, or while the user reads it."""
-        attempt.answered(response.status_code, response.headers)
+        attempt.answered(response.status_code, _headers(response))
         if response.is_closed:
             attempt.end(body=response.content)
         else:
             attempt.expect_chunks(are_decoded=False)
             response.stream = stream_class(response.stream, attempt)
+
+
+#: The response's headers that an attempt asks for.
+_HEADERS = {
+    name.encode(): name
+    for name in (
+        "content-type",
+        "content-encoding",
+        "date",
+        "request-id",
+        "retry-after",
+        "retry-after-ms",
+        "x-request-id",
+    )
+}
+
+
+def _headers(response: Any) -> dict[str, str]:
+    # In one go: every look-up in a client's own headers goes through all of them.
+    return {
+        _HEADERS[name]: value.decode("latin-1")
+        for key, value in response.headers.raw
+        if (name := key.lower()) in _HEADERS
+    }
 
 
 def _full_pool(client: Any, url: Any) -> int | None:
