@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import time
 import types
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -98,8 +99,9 @@ class Calls(Resolver):
     quiet: int = 0
     _summaries: dict[tuple[int, int], tuple[object, Value | None]]
 
+    @abstractmethod
     def is_cell_code(self, node: ast.AST) -> bool:
-        raise NotImplementedError
+        """Whether the node stands in the cell itself, not in a live function that it calls."""
 
     @property
     def is_reporting(self) -> bool:

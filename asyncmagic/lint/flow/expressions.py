@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import types
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
@@ -39,8 +40,9 @@ class Expressions(Calls):
     calls: dict[ast.Call, Call]
     awaits: list[tuple[ast.Await, Value | None]]
 
+    @abstractmethod
     def bind(self, target: ast.expr, value: Value | None, scope: Scope) -> None:
-        raise NotImplementedError
+        """Give the names of a target the value that is assigned to it."""
 
     def evaluate_quietly(self, node: ast.expr, scope: Scope) -> Value | None:
         self.quiet += 1
@@ -183,8 +185,9 @@ class Expressions(Calls):
         self.note_function(function)
         return function
 
+    @abstractmethod
     def note_function(self, function: Function) -> None:
-        raise NotImplementedError
+        """Remember a function that the cell makes, to look into it later."""
 
     def _NamedExpr(self, node: ast.NamedExpr, scope: Scope) -> Value | None:
         value = self.evaluate(node.value, scope)

@@ -11,6 +11,7 @@ import inspect
 import sys
 import types
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -85,20 +86,23 @@ _ASYNC_ITERABLES: Final = (
 )
 
 
-class Resolver:
+class Resolver(ABC):
     """Finds what names, attributes and annotations mean."""
 
     _namespace: Mapping[str, object]
     _module_scopes: dict[str, Scope]
 
+    @abstractmethod
     def evaluate(self, node: ast.expr, scope: Scope) -> Value | None:
-        raise NotImplementedError
+        """Return what an expression is."""
 
+    @abstractmethod
     def call_value(self, function: Value | None, args: Sequence[Value | None], node: ast.AST) -> Value | None:
-        raise NotImplementedError
+        """Return what a call of that value gives."""
 
+    @abstractmethod
     def execute(self, body: Sequence[ast.stmt], scope: Scope) -> bool:
-        raise NotImplementedError
+        """Go through statements; return whether the end of them may be reached."""
 
     # -- names ---------------------------------------------------------------------------------------------------
 
@@ -412,8 +416,9 @@ class Resolver:
             if arg.annotation is not None:
                 scope.hints[arg.arg] = (arg.annotation, function.scope)
 
+    @abstractmethod
     def evaluate_quietly(self, node: ast.expr, scope: Scope) -> Value | None:
-        raise NotImplementedError
+        """Return what an expression is, and note nothing of it."""
 
     def member(self, cls: Class, name: str) -> Value | None:
         """A member of a class of the cell, through its bases."""
