@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -28,6 +29,18 @@ class Diagnostic:
     end_line: int = 0
     end_column: int = 0
     severity: Severity = "error"
+
+
+_NOQA: Final = re.compile(r"#\s*noqa(?!\w)(?:\s*:\s*(?P<rules>[\w\-]+(?:\s*,\s*[\w\-]+)*))?", re.IGNORECASE)
+
+
+def is_silenced(diagnostic: Diagnostic, source: str) -> bool:
+    """Whether `# noqa` or `# noqa: RULE` stands on the diagnostic's line."""
+    lines = source.split("\n")
+    found = _NOQA.search(lines[diagnostic.line - 1]) if 0 < diagnostic.line <= len(lines) else None
+    if found is None:
+        return False
+    return found["rules"] is None or diagnostic.rule in re.split(r"\s*,\s*", found["rules"])
 
 
 def render_text(

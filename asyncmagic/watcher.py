@@ -15,7 +15,7 @@ from traitlets import Bool, Float, Int, List, TraitError, Unicode, default, obse
 from traitlets.config import Configurable
 
 from asyncmagic.costs import blocking_lines, sequence_cost
-from asyncmagic.diagnostics import Diagnostic, render_html, render_text
+from asyncmagic.diagnostics import Diagnostic, is_silenced, render_html, render_text
 from asyncmagic.instrumentation.never_awaited import Aftermath
 from asyncmagic.lint import check, registry
 from asyncmagic.session import session, tracer
@@ -156,7 +156,7 @@ class CellWatcher:
             self._show_blocks(session.newest)
         error = getattr(result, "error_in_exec", None)
         found = self._aftermath.finish(getattr(result, "result", None), error, self._static)
-        self._show([diagnostic for diagnostic in found if diagnostic.rule in self.settings.rules], self._source)
+        self._show(found, self._source)
 
     def _remember(self, label: str, source: str, transformed: str | None) -> None:
         """Note the file name under which the cell will run; older IPython does not tell what it transformed."""
@@ -182,8 +182,6 @@ class CellWatcher:
 
     def _show_blocks(self, trace: Trace) -> None:
         """Say which lines of the user's cells held the loop, where the checks did not see it coming."""
-        if "blocking-call" not in self.settings.rules:
-            return
         foreseen = {(source, diagnostic.line) for diagnostic, source in self._said.items()}
         for (file, line), seconds in blocking_lines(trace).items():
             label, source = self._cells.get(file, ("", ""))
@@ -200,10 +198,11 @@ class CellWatcher:
             self._show([found], source, label)
 
     def _show_late(self, diagnostic: Diagnostic, label: str, source: str) -> None:
-        if diagnostic.rule in self.settings.rules:
-            self._show([diagnostic], source, label)
+        self._show([diagnostic], source, label)
 
     def _show(self, diagnostics: Iterable[Diagnostic], source: str, label: str | None = None) -> None:
+        rules = self.settings.rules
+        diagnostics = [found for found in diagnostics if found.rule in rules and not is_silenced(found, source)]
         fresh = [diagnostic for diagnostic in diagnostics if self._said.get(diagnostic) != source]
         known = [diagnostic for diagnostic in diagnostics if self._said.get(diagnostic) == source]
         if len(self._said) > _REMEMBERED:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.diagnostics import Diagnostic, is_silenced
 from asyncmagic.registry import Registry
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _check(
             return []
         for name, rule in checks:
             for diagnostic in rule(cell):
-                if diagnostic.line > 0 and not cell.is_silenced(diagnostic.line, name):
+                if diagnostic.line > 0 and not is_silenced(diagnostic, source):
                     found.setdefault((name, diagnostic.line), diagnostic)
     except OutOfTime:
         return []

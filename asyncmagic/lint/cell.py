@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Final
 
 from asyncmagic.diagnostics import Diagnostic, Severity
 from asyncmagic.lint.flow import Flow
 from asyncmagic.lint.plain import plain_python
-
-_NOQA: Final = re.compile(r"#\s*noqa(?!\w)(?:\s*:\s*(?P<rules>[\w\-]+(?:\s*,\s*[\w\-]+)*))?", re.IGNORECASE)
 
 
 class Cell:
@@ -88,13 +84,6 @@ class Cell:
         if self.tree.body and isinstance(last := self.tree.body[-1], ast.Expr):
             return None if self.source.rstrip().endswith(";") else last.value
         return None
-
-    def is_silenced(self, line: int, rule: str) -> bool:
-        """Whether `# noqa` or `# noqa: RULE` stands on the line."""
-        found = _NOQA.search(self.lines[line - 1]) if 0 < line <= len(self.lines) else None
-        if found is None:
-            return False
-        return found["rules"] is None or rule in re.split(r"\s*,\s*", found["rules"])
 
     def text(self, node: ast.AST, limit: int = 60) -> str:
         """The source of a node on one line, shortened."""
