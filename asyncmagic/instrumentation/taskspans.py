@@ -55,13 +55,15 @@ class TaskSpans:
         for position in range(0, len(steps), 4):
             wait, index = divmod(int(steps[position]), INDEX)
             ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
-            span = changed[index] = self.log.span(index, ready if ready >= 0 else start)
+            # A look has only the time since when the task waits: it may come before the first step does.
+            since = end if ready == LOOK else ready if ready >= 0 else start
+            span = changed[index] = self.log.span(index, since)
             if ready >= 0 and _ns(ready) < span.start and index not in self.log.adopted:
                 # Its span was asked for in a later step than this one, which is its first.
                 span.start, span.states = _ns(ready), None
             if span.states is None:
                 span.states = StateLog()
-                span.states.append(_ns(ready if ready >= 0 else start), "ready")
+                span.states.append(_ns(since), "ready")
             words = self.log.waits.words(wait) if wait else None
             if ready == LOOK:
                 # Not a step: somebody looked at what it waits for since then.

@@ -66,8 +66,6 @@ class StateLog:
 
     def append(self, time: int, state: State, detail: str | None = None) -> None:
         """Note that from `time` on the task is in `state`; `detail` says what a waiting task waits for."""
-        if self._times and time < self._times[-1]:
-            time = self._times[-1]
         self._times.append(time)
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)

@@ -170,8 +170,6 @@ class Tracer:
             # Children of a dropped span hang from its parent, so that the tree stays whole.
             span.trace, span.span_id = (trace, span.parent_id) if span.parent_id is not None else (None, span.span_id)
             return
-        # Nothing of a run is older than the run: a time that was never set must not stretch the picture to years.
-        span.start = max(span.start, trace.root.start)
         trace.add(span)
         self._notify("on_start", span)
 

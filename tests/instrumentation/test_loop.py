@@ -66,6 +66,21 @@ def named(trace: Trace, name: str) -> Span:
     return span
 
 
+def test_a_task_that_is_looked_at_before_its_first_step_begins_when_it_was_made(loop: VirtualLoop) -> None:
+    async def work() -> None:
+        await asyncio.sleep(1)
+
+    async def main(tracer: Tracer) -> None:
+        await asyncio.sleep(5)
+        task = asyncio.create_task(work(), name="work")
+        assert tracer.current().trace.spans  # type: ignore[union-attr]
+        await task
+
+    work_span = named(traced(loop, main), "work")
+    assert (work_span.start // MS, work_span.end) == (5000, 6000 * MS)
+    assert [state[:3] for state in states(work_span)] == [(5000, 6000, "waiting")]
+
+
 def test_each_task_has_the_task_that_made_it_as_its_parent(loop: VirtualLoop) -> None:
     async def leaf() -> None:
         await asyncio.sleep(0.1)
