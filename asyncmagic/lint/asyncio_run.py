@@ -10,8 +10,7 @@ from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.kinds import function_name
-from asyncmagic.lint.flow.sources import facts, function_tree, own_nodes
-from asyncmagic.lint.flow.values import Bound, Function, Live, Value
+from asyncmagic.lint.flow.values import Function, Value
 from asyncmagic.lint.reach import called_on_loop, is_dead
 
 RULE = "asyncio-run"
@@ -77,23 +76,9 @@ def _is_runner(function: Value | None, node: ast.Call) -> bool:
 
 def _runs_inside(cell: Cell, function: Value | None, depth: int = 2) -> bool:
     """Whether a live plain function of the user's runs a loop itself."""
-    target = function.function if isinstance(function, Bound) else function
-    if not isinstance(target, Live) or not objects.code_flags(target.obj) or objects.is_coroutine_function(target.obj):
-        return False
-    live = target.obj
-    if getattr(live, "__module__", "") != "__main__":
-        return False
-    tree = function_tree(live)  # type: ignore[arg-type]
-    source = cell.flow.source_of(live) if tree is not None else None  # type: ignore[arg-type]
-    if source is None:
-        return False
-    scope = cell.flow.function_scope(source)
-    scope.makers = dict(facts(source.node).makers)
-    for node in own_nodes(source.node):
-        if isinstance(node, ast.Call):
-            callee = cell.flow.evaluate_quietly(node.func, scope)
-            if _is_runner(callee, node) or (depth and _runs_inside(cell, callee, depth - 1)):
-                return not _handles_running_loop(source)
+    for source, node, callee, _ in cell.calls_inside(function):
+        if _is_runner(callee, node) or (depth and _runs_inside(cell, callee, depth - 1)):
+            return not _handles_running_loop(source)
     return False
 
 

@@ -10,8 +10,8 @@ from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import Call, objects
 from asyncmagic.lint.flow.kinds import function_name
-from asyncmagic.lint.flow.sources import facts, own_nodes
-from asyncmagic.lint.flow.values import Bound, Function, Instance, Live, Value
+from asyncmagic.lint.flow.sources import facts
+from asyncmagic.lint.flow.values import Bound, Instance, Live, Value
 from asyncmagic.lint.reach import definition, is_dead
 
 RULE = "blocking-call"
@@ -222,23 +222,10 @@ def _blocking_helpers(cell: Cell, blocking: set[ast.Call]) -> set[ast.AST | None
 
 def _helper_blocks(cell: Cell, function: Value | None, depth: int = 2) -> bool:
     """Whether a live plain function of the user's blocks."""
-    target = function.function if isinstance(function, Bound) else function
-    if not isinstance(target, Live) or objects.is_coroutine_function(target.obj) or not objects.code_flags(target.obj):
-        return False
-    if getattr(target.obj, "__module__", "") != "__main__" or objects.is_generator_function(target.obj):
-        return False
-    source: Function | None = cell.flow.source_of(target.obj)  # type: ignore[arg-type]
-    if source is None:
-        return False
-    scope = cell.flow.function_scope(source)
-    scope.makers = dict(facts(source.node).makers)
-    for node in own_nodes(source.node):
-        if isinstance(node, ast.Call):
-            callee = cell.flow.evaluate_quietly(node.func, scope)
-            call = Call(node, callee, [], scope)
-            if _blocks(cell, node, call) or (depth and _helper_blocks(cell, callee, depth - 1)):
-                return True
-    return False
+    return any(
+        _blocks(cell, node, Call(node, callee, [], scope)) or (depth and _helper_blocks(cell, callee, depth - 1))
+        for _, node, callee, scope in cell.calls_inside(function)
+    )
 
 
 def _pending_tasks(cell: Cell) -> list[int]:

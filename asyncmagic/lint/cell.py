@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from asyncmagic.diagnostics import Diagnostic, Severity
-from asyncmagic.lint.flow import Flow
+from asyncmagic.lint.flow import Flow, objects
+from asyncmagic.lint.flow.sources import facts, own_nodes
+from asyncmagic.lint.flow.values import Bound, Function, Live, Scope, Value
 from asyncmagic.lint.plain import plain_python
 
 
@@ -84,6 +86,23 @@ class Cell:
         if self.tree.body and isinstance(last := self.tree.body[-1], ast.Expr):
             return None if self.source.rstrip().endswith(";") else last.value
         return None
+
+    def calls_inside(self, function: Value | None) -> Iterator[tuple[Function, ast.Call, Value | None, Scope]]:
+        """The calls in a live plain function of the user's: its source, each call, what is called, the names there."""
+        target = function.function if isinstance(function, Bound) else function
+        live = target.obj if isinstance(target, Live) else None
+        if live is None or not objects.code_flags(live) or getattr(live, "__module__", "") != "__main__":
+            return
+        if objects.is_coroutine_function(live) or objects.is_generator_function(live):
+            return
+        source = self.flow.source_of(live)  # type: ignore[arg-type]
+        if source is None:
+            return
+        scope = self.flow.function_scope(source)
+        scope.makers = dict(facts(source.node).makers)
+        for node in own_nodes(source.node):
+            if isinstance(node, ast.Call):
+                yield source, node, self.flow.evaluate_quietly(node.func, scope), scope
 
     def text(self, node: ast.AST, limit: int = 60) -> str:
         """The source of a node on one line, shortened."""
