@@ -95,6 +95,11 @@ function lowerBound(value, from, to, time) {
   return low;
 }
 
+/** The first position behind `i` whose span is not over before `time`: a long one may begin in the pixel of a short one. */
+export function afterPixel(store, ids, i, time) {
+  return lowerBound((at) => store.endOf(ids[at]), i + 1, ids.length, time);
+}
+
 /** Which look a span has: what it is, or how it ended where that matters more. */
 export function styleOf(store, id) {
   const outcome = store.outcome[id];
@@ -329,7 +334,7 @@ function paintLayer(scene, line, under, over, edges) {
         endRun();
         run = { style, x: pixel, to: pixel + 1 };
       }
-      i = Math.max(i + 1, lowerBound((at) => startOf(ids[at]), i + 1, ids.length, next));
+      i = afterPixel(store, ids, i, next);
       continue;
     }
     endRun();

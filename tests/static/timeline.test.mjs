@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TraceStore, blocksOf } from "../../asyncmagic/static/trace.js";
-import { duration, firstVisible, geometry, niceStep, tickLabel, ticks } from "../../asyncmagic/static/paint.js";
+import { afterPixel, duration, firstVisible, geometry, niceStep, tickLabel, ticks } from "../../asyncmagic/static/paint.js";
 import { parseQuery } from "../../asyncmagic/static/query.js";
 import { asText, facts, sentence, tableOf } from "../../asyncmagic/static/describe.js";
 import { delta, task } from "./delta.mjs";
@@ -47,6 +47,12 @@ test("what ended before the view is passed over", () => {
   store.apply(delta({ seq: 0, now: 1e4, texts: ["x"] }, Array.from({ length: 100 }, (_, i) => task(i, i * 10, i * 10 + 5))));
   const ids = Array.from({ length: 100 }, (_, i) => i);
   assert.deepEqual([0, 5, 6, 503, 506, 5000].map((time) => firstVisible(store, ids, time)), [0, 0, 1, 50, 51, 100]);
+});
+
+test("a long span that begins in the pixel of a short one is drawn", () => {
+  const [starts, ends] = [[10, 10.2, 10.4, 60], [10.1, 10.3, 50, 70]];
+  const store = { endOf: (id) => ends[id] };
+  assert.deepEqual(starts.map((_, i) => afterPixel(store, [0, 1, 2, 3], i, 11)), [2, 2, 3, 4]);
 });
 
 test("a search asks for names, facts, states and times, and all must hold", () => {
