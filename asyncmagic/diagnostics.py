@@ -164,7 +164,7 @@ def _body_html(diagnostic: Diagnostic, source: str) -> str:
     if diagnostic.fix is not None:
         button = f'<button type="button" data-fix="{escape(diagnostic.fix)}" onclick="{_COPY}">Copy</button>'
         parts.append(f"<div>Write:{button}</div><pre><ins>{escape(diagnostic.fix)}</ins></pre>")
-    if diagnostic.hint:
+    elif diagnostic.hint:
         parts.append(f"<div>{_prose(diagnostic.hint)}.</div>")
     command = f"%asynctrace lint explain {diagnostic.rule}"
     return "".join(parts) + f"<small>More: <code>{escape(command)}</code></small>"

@@ -96,6 +96,7 @@ def test_the_page_shows_the_same_and_can_copy_the_correction() -> None:
     reader = read(render_html([ERROR], SOURCE, cell_label="In [3]"))
     assert "page = fetch(url)" in reader.text and "^^^^^^^^^^" in reader.text and "In [3], line 3" in reader.text
     assert reader.fixes == ["page = await fetch(url)"]
+    assert "Await it" not in reader.text  # The corrected line says it.
     assert "%asynctrace lint explain missing-await" in reader.text
     assert "script" not in reader.tags
 
@@ -113,6 +114,8 @@ def test_what_the_user_wrote_cannot_become_markup() -> None:
         reader = read(render_html([diagnostic], evil, cell_label=evil))
         assert "script" not in reader.tags
         assert reader.fixes == [evil]
+    unmended = read(render_html([Diagnostic(1, 0, evil, evil, evil)], evil))
+    assert ("script" in unmended.tags, unmended.fixes, unmended.text.count(evil) >= 3) == (False, [], True)
 
 
 def test_nothing_to_say_is_nothing_to_show() -> None:
