@@ -35,11 +35,11 @@ def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
 
 
 def rows(trace: Trace) -> list[tuple[str, str, str, str]]:
-    """Kind, name, name of the parent and outcome of every span that is no task."""
+    """Kind, name, name of the parent and outcome of every span of work (a pool may well block the loop as it starts)."""
     return [
         (span.kind, span.name, trace[span.parent_id].name, span.outcome)
         for span in trace.spans
-        if span.parent_id is not None and span.kind != "task"
+        if span.parent_id is not None and span.kind not in ("task", "blocked")
     ]
 
 
