@@ -18,6 +18,7 @@ from IPython.display import display, update_display
 from asyncmagic.assets import read, widget_script
 from asyncmagic.delta import DeltaWriter
 from asyncmagic.layout import Layout, plain
+from asyncmagic.registry import load
 from asyncmagic.tracing.analysis import headline, progress
 from asyncmagic.tracing.model import Span, Trace
 
@@ -27,6 +28,9 @@ logger = logging.getLogger("asyncmagic")
 _PERIOD = 0.05
 _MOST_BUSY = 0.05
 _HEARTBEAT = 0.25
+#: Seconds into the run until a picture stands in the output, and at least and at most between two of them.
+_FIRST_PICTURE = 0.5
+_PICTURES = (1.0, 30.0)
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -34,8 +38,10 @@ class TimelineWidget(anywidget.AnyWidget):
     """Shows one trace while it runs: a span processor that sends the page what changed, at most 20 times a second.
 
     `show()` displays it in the running cell. A thread of its own sends, so that the page goes on while the loop is
-    blocked. `finish()` replaces the output with a picture, a table and a viewer that need no kernel. `on_cancel` is
-    called with the id of the span whose Cancel was pressed, or `None` for the whole run, on any thread.
+    blocked. From time to time it puts a picture of the run so far into the output, where only the saved notebook shows
+    it: a kernel that dies leaves it behind. `finish()` replaces the output with a picture, a table and a viewer that
+    need no kernel. `on_cancel` is called with the id of the span whose Cancel was pressed, or `None` for the whole
+    run, on any thread.
     """
 
     _esm = widget_script()
@@ -55,11 +61,13 @@ class TimelineWidget(anywidget.AnyWidget):
         self._flusher: threading.Thread | None = None
         self._display_id = ""
         self._has_listener = False
+        self._can_replace = False  # the page moves a live timeline from one output to the next
         self._must_send_all = False
         self._sequence = 0
         self._words = {"headline": "", "progress": ""}
         self._words_at = self._sent_at = self._all_at = 0.0
         self._started_at = time.monotonic()
+        self._picture_at = self._started_at + _FIRST_PICTURE
         super().__init__(key=uuid.uuid4().hex)
         self.on_msg(self._on_message)
 
@@ -159,6 +167,8 @@ class TimelineWidget(anywidget.AnyWidget):
             began = time.perf_counter()
             try:
                 self.flush()
+                if self._can_replace and time.monotonic() >= self._picture_at:
+                    self._keep_picture()
             except Exception:
                 logger.exception("the live timeline stopped; your code is not affected")
                 return
@@ -196,11 +206,23 @@ class TimelineWidget(anywidget.AnyWidget):
         match content:
             case {"type": "hello" | "resend"}:
                 self._has_listener = self._must_send_all = True
+                self._can_replace |= content.get("isJupyter") is True
             case {"type": "cancel", "index": None} if self._on_cancel is not None:
                 self._on_cancel(None)
             case {"type": "cancel", "index": int(index)} if self._on_cancel is not None:
                 if 0 <= index < len(self._layout.spans):
                     self._on_cancel(self._layout.spans[index].span_id)
+
+    def _keep_picture(self) -> None:
+        trace, began = self._trace, time.monotonic()
+        if trace is None:
+            return
+        still: str = load("asyncmagic.exporters.html:to_still")(trace)
+        bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
+        update_display(bundle, raw=True, display_id=self._display_id)
+        least, most = _PICTURES
+        now = time.monotonic()
+        self._picture_at = now + max(least, min((now - self._started_at) / 4, most), (now - began) / _MOST_BUSY)
 
     def _replace(self) -> None:
         if self._trace is None:

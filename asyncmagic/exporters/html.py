@@ -12,7 +12,7 @@ from asyncmagic.assets import read, viewer_script
 from asyncmagic.delta import write_trace
 from asyncmagic.exporters.svg import draw
 from asyncmagic.layout import Layout, plain
-from asyncmagic.tracing.analysis import AgentFigures, summarize
+from asyncmagic.tracing.analysis import AgentFigures, Summary, summarize
 from asyncmagic.tracing.critical_path import critical_path
 from asyncmagic.tracing.model import Trace
 from asyncmagic.tracing.wording import duration
@@ -20,12 +20,17 @@ from asyncmagic.tracing.wording import duration
 _MOST_TABLE_ROWS = 100
 _MOST_STEPS = 2_000
 
-#: Runs on the page: takes the store and the zoom over from the live view, or unpacks what is saved here.
+#: Runs on the page, where it runs on: the live timeline of this run, if there is one, comes to its place.
+_MOUNT = """
+  const places = [...document.querySelectorAll('[data-asyncmagic="__TRACE__"]:not([data-taken])')];
+  const pictures = places.map((place) => place.querySelector("img").src);
+  const live = globalThis.__asyncmagic?.get("__TRACE__");
+  for (const place of live ? places : []) live.mount(place);
+"""
+
+#: Runs on the page when the run is over: what is saved here is shown, with the zoom and selection of the live view.
 _LOADER = """
-(async () => {
-  const host = document.getElementById("__ID__");
-  if (!host || host.dataset.taken) return;
-  host.dataset.taken = "1";
+  if (!places.length) return;
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const inflate = (text) =>
     new Response(new Blob([bytes(text)]).stream().pipeThrough(new DecompressionStream("deflate")));
@@ -35,18 +40,20 @@ _LOADER = """
     viewers.set("__VERSION__", import(url));
   }
   const { TraceStore, Timeline, unpack } = await viewers.get("__VERSION__");
-  const live = globalThis.__asyncmagic?.get("__TRACE__");
-  const store = new TraceStore();
-  store.apply(await unpack(bytes("__DATA__")));
-  const picture = await (await fetch(host.querySelector("img").src)).text();
-  const style = document.createElement("style");
-  style.textContent = __CSS__;
-  const place = document.createElement("div");
-  const timeline = new Timeline(place, store, { state: live?.state ?? {} });
-  timeline.picture = picture;
-  host.replaceChildren(style, place);
-  host.nextElementSibling?.remove();
-})().catch((error) => console.warn("asyncmagic: the picture stays", error));
+  const data = await unpack(bytes("__DATA__"));
+  await live?.queue;
+  const store = live?.store ?? new TraceStore();
+  store.apply(data);
+  const picture = await (await fetch(pictures[0])).text();
+  for (const place of live ? [] : places) {
+    const style = document.createElement("style");
+    style.textContent = __CSS__;
+    const host = document.createElement("div");
+    place.dataset.taken = "1";
+    place.replaceChildren(style, host);
+    new Timeline(host, store);
+  }
+  for (const place of places) place.querySelector(".asyncmagic").timeline.picture = picture;
 """
 
 
@@ -57,31 +64,38 @@ def to_html(trace: Trace) -> str:
     """
     layout = Layout.of(trace)
     figures = summarize(trace)
-    picture = draw(trace, layout)
-    title = figures.headline()
     header = {
         "seq": 0,
         "running": trace.is_running,
-        "headline": plain(title),
+        "headline": plain(figures.headline()),
         "progress": "",
         "trace": trace.trace_id,
         "name": plain(trace.name),
         "path": _critical_path(layout),
     }
-    name = f"asyncmagic-{trace.trace_id[:12]}"
     script = (
-        _LOADER.replace("__ID__", name)
+        (_MOUNT + _LOADER)
         .replace("__VERSION__", _version())
         .replace("__SCRIPT__", _packed_viewer())
-        .replace("__TRACE__", trace.trace_id)
         .replace("__CSS__", json.dumps(read("timeline.css")))
         .replace("__DATA__", base64.b64encode(write_trace(trace, layout, header)).decode())
     )
-    image = base64.b64encode(picture.encode()).decode()
+    return _page(trace, layout, figures, script)
+
+
+def to_still(trace: Trace) -> str:
+    """Return picture and table alone, as HTML that the live timeline of the run replaces on a page that has it."""
+    return _page(trace, Layout.of(trace), summarize(trace), _MOUNT)
+
+
+def _page(trace: Trace, layout: Layout, figures: Summary, script: str) -> str:
+    image = base64.b64encode(draw(trace, layout).encode()).decode()
+    script = script.replace("__TRACE__", trace.trace_id)
     page = (
-        f'<div id="{name}"><img alt="{escape(plain(title))}" src="data:image/svg+xml;base64,{image}" '
-        f'style="max-width:100%;height:auto"></div>{_table(figures.agents)}'
-        f'<script type="module">{script}</script>'
+        f'<div data-asyncmagic="{trace.trace_id}"><img alt="{escape(plain(figures.headline()))}" '
+        f'src="data:image/svg+xml;base64,{image}" style="max-width:100%;height:auto">{_table(figures.agents)}</div>'
+        f'<script>(async () => {{{script}}})().catch((error) => console.warn("asyncmagic: the picture stays", error));'
+        "</script>"
     )
     return page.encode("ascii", "xmlcharrefreplace").decode()
 

@@ -1,54 +1,75 @@
-// Glue between the kernel and the timeline: deltas come in, Cancel goes out.
+// Glue between the kernel and the timelines of a run: deltas come in, Cancel goes out.
 import { TraceStore, unpack } from "./trace.js";
 import { Timeline, element } from "./timeline.js";
 
-const keyOf = (model) => model.get("key");
-// The picture that replaces this widget at the end takes the store and the zoom over from here.
+// By the model's key and, once it is known, by the trace's id: what an output of the cell shows finds its run here.
 const live = (globalThis.__asyncmagic ??= new Map());
 
-function storeOf(model) {
-  let entry = live.get(keyOf(model));
-  if (entry) return entry;
-  entry = { store: new TraceStore(), state: {} };
-  live.set(keyOf(model), entry);
-  return entry;
+/** A run on this page: what is known of it, and a timeline wherever the page has a place for one. */
+class Run {
+  constructor(model) {
+    this.store = new TraceStore();
+    this.timelines = [];
+    this.css = model.get("_css");
+    this.cancel = (index) => model.send({ type: "cancel", index });
+    this.queue = Promise.resolve();
+    this.take = (message) => {
+      this.queue = this.queue.then(async () => {
+        const isUnknown = !live.has(this.store.header.trace);
+        if (this.store.apply(await unpack(message))) return model.send({ type: "resend" });
+        this.store.received = { now: this.store.now, at: performance.now() };
+        if (isUnknown) this.#meet(this.store.header.trace);
+      }).catch((error) => console.error("asyncmagic:", error));
+    };
+  }
+
+  /** A page that was opened during the run has places already. */
+  #meet(trace) {
+    live.set(trace, this);
+    for (const place of document.querySelectorAll(`[data-asyncmagic="${trace}"]:not([data-taken])`)) this.mount(place);
+  }
+
+  /** Show the run in a place: with the timeline that an earlier output of it left, so that zoom and details stay. */
+  mount(place) {
+    place.dataset.taken = "1";
+    let timeline = this.timelines.find(({ root }) => !root.isConnected);
+    const host = timeline?.host ?? element("div");
+    place.replaceChildren(element("style", {}, this.css), host);
+    if (timeline) return timeline.wasFocused?.focus({ preventScroll: true });
+    timeline = new Timeline(host, this.store, { cancel: this.cancel, state: this.timelines[0]?.view });
+    this.timelines.push(timeline);
+    // An element that is taken out of the page loses the focus without a word to anybody.
+    host.addEventListener("focusin", (event) => (timeline.wasFocused = event.target));
+    host.addEventListener("focusout", () => host.isConnected && (timeline.wasFocused = null));
+  }
+}
+
+function runOf(model) {
+  const key = model.get("key");
+  if (!live.has(key)) live.set(key, new Run(model));
+  return live.get(key);
 }
 
 export default {
   initialize({ model }) {
-    const entry = storeOf(model);
-    const { store } = entry;
-    let queue = Promise.resolve();
-    const take = (message) => {
-      queue = queue.then(async () => {
-        const buffer = await unpack(message);
-        if (store.apply(buffer)) model.send({ type: "resend" });
-        else {
-          store.received = { now: store.now, at: performance.now() };
-          live.set(store.header.trace, entry);
-        }
-      }).catch((error) => console.error("asyncmagic:", error));
-    };
-    const onMessage = (content, buffers) => content?.type === "delta" && take(buffers[0]);
+    const run = runOf(model);
+    const onMessage = (content, buffers) => content?.type === "delta" && run.take(buffers[0]);
     const snapshot = model.get("snapshot");
-    if (snapshot?.byteLength) take(snapshot);
+    if (snapshot?.byteLength) run.take(snapshot);
     model.on("msg:custom", onMessage);
     // Deltas sent before this line are lost: ask for all.
-    model.send({ type: "hello" });
+    model.send({ type: "hello", isJupyter: "jpThemeLight" in document.body.dataset });
     return () => {
       model.off("msg:custom", onMessage);
-      live.delete(keyOf(model));
-      setTimeout(() => live.delete(store.header.trace), 60000);
+      live.delete(model.get("key"));
+      setTimeout(() => live.delete(run.store.header.trace), 60000);
     };
   },
 
   render({ model, el }) {
-    const entry = storeOf(model);
-    const host = element("div");
-    el.append(host);
-    const cancel = (index) => model.send({ type: "cancel", index });
-    const timeline = new Timeline(host, entry.store, { cancel, state: entry.state });
-    entry.state = timeline.view;
-    return () => timeline.destroy();
+    const place = element("div");
+    el.append(place);
+    runOf(model).mount(place);
+    return () => place.remove();
   },
 };

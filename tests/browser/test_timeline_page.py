@@ -320,7 +320,7 @@ def test_without_script_the_picture_and_the_table_are_there(browser):
 def test_deltas_are_drawn_and_cancel_goes_out(live):
     view, script, layout = live(), Script(), Layout()
     writer = DeltaWriter(layout)
-    assert view.page.evaluate("window.sent") == [{"type": "hello"}]
+    assert view.page.evaluate("window.sent") == [{"type": "hello", "isJupyter": False}]
 
     def tell(sequence: int, at: float, *spans: Any, **header: Any) -> None:
         data = writer.write(layout.update(spans), {"seq": sequence, **header}, now=ms(at))
