@@ -16,6 +16,7 @@ _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
 #: An await chain as numbers, cheap to make and to compare; `Waits` knows what they stand for.
 _Key = tuple[int | str, ...]
+_Place = tuple[CodeType, int]
 
 #: The first call below the user's that stands here names the wait: (end of the file's path, qualified name) -> words.
 _CALLS = {
@@ -53,18 +54,25 @@ class Waits:
 
     def __init__(self) -> None:
         self._numbers: dict[_Key, int] = {}
-        self._chains: list[tuple[list[tuple[CodeType, int]], str]] = []
+        self._chains: list[tuple[list[_Place], str]] = []
         self._words: dict[int, str] = {}
+        #: By the id of a code, whether it is the user's; and the codes, so that no other one gets the id.
+        self._is_users: dict[int, bool] = {}
+        self._codes: list[CodeType] = []
 
     def number(self, task: asyncio.Task[Any]) -> int:
         """Return the number of what the suspended `task` waits for, 0 if it cannot be told; on the loop's thread."""
         key: list[int | str] = []
-        add = key.append
+        add, is_users = key.append, self._is_users
         coroutine: Any = task.get_coro()
         try:
             while coroutine is not None:
-                add(id(coroutine.cr_code))
-                add(coroutine.cr_frame.f_lasti)
+                code = coroutine.cr_code
+                number = id(code)
+                add(number)
+                # Of a library only the function counts; asking for a frame makes it an object.
+                if is_users[number] if number in is_users else self._meet(code):
+                    add(coroutine.cr_frame.f_lasti)
                 coroutine = coroutine.cr_await
         except Exception:
             # A future's iterator, a generator, a foreign awaitable: the end of what can be followed.
@@ -78,8 +86,12 @@ class Waits:
             # Somebody's awaitable does not answer as others do: this wait stays without words.
             return 0
 
+    def _meet(self, code: CodeType) -> bool:
+        self._codes.append(code)
+        return self._is_users.setdefault(id(code), is_users(code.co_filename))
+
     def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
-        chain: list[tuple[CodeType, int]] = []
+        chain: list[_Place] = []
         coroutine: Any = task.get_coro()
         while getattr(coroutine, "cr_frame", None) is not None:
             chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))
@@ -117,7 +129,7 @@ def given_name(task: asyncio.Task[Any]) -> str | None:
     return None if name == "None" or (name.startswith("Task-") and name[5:].isdecimal()) else name
 
 
-def _describe(chain: list[tuple[CodeType, int]], leaf: str) -> str:
+def _describe(chain: list[_Place], leaf: str) -> str:
     users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
     innermost = users[-1] if users else 0
     call = next(filter(None, (_call(code) for code, _ in chain[innermost + 1 if users else 0 :])), "")
