@@ -13,6 +13,7 @@ from typing import Any, get_args
 from asyncmagic.layout import Layout, Thinner, plain
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import STATES, Attribute, Kind, Span, Trace
+from asyncmagic.tracing.wording import count
 
 MAGIC = 0x31544D41  # "AMT1" in little endian
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -67,7 +68,7 @@ class DeltaWriter:
             if not known or self._records[index] != record:
                 self._records[index] = record
                 records.append((index, record))
-            fact = self._fact(span)
+            fact = self._fact(index, span)
             if self._facts[index] != fact:
                 self._facts[index] = fact
                 facts.append([index, *fact])
@@ -102,8 +103,9 @@ class DeltaWriter:
             _OUTCOME_CODES[span.outcome],
         )
 
-    def _fact(self, span: Span) -> tuple[Any, ...]:
-        if not (span.attributes or span.message or span.events or span.links):
+    def _fact(self, index: int, span: Span) -> tuple[Any, ...]:
+        internal = self.layout.internal_counts.get(index)
+        if not (span.attributes or span.message or span.events or span.links or internal):
             return ()
         # A copy made in one step: the watched threads go on writing.
         attributes = span.attributes.copy()
@@ -116,6 +118,8 @@ class DeltaWriter:
         ]
         if span.message:
             pairs.append(("message", _short(span.message)))
+        if internal:
+            pairs.append(("not shown", count(internal, "library task")))
         pairs += [
             (
                 f"event {plain(event.name)}",

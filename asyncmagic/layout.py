@@ -94,6 +94,9 @@ class Layout:
         self.bands: list[int] = []
         self.calls: list[int] = []
         self.hidden_spans = 0
+        #: The tasks and threads that libraries keep for themselves, and how many of them each row's owner is spared.
+        self.internal: set[int] = set()
+        self.internal_counts: dict[int, int] = {}
         self.changed_rows: set[int] = set()
         self._in_agent: list[bool] = []
         self._agent_rows: dict[tuple[int, str], int] = {}
@@ -119,14 +122,31 @@ class Layout:
         return max((span.end if span.end is not None else span.start for span in self.spans), default=0)
 
     def update(self, spans: Iterable[Span]) -> list[int]:
-        """Place new spans, take up what changed in known ones, and return the indexes of all of them."""
-        changed = sorted(spans, key=lambda span: (span.start, span.span_id))
+        """Place new spans, take up what changed in known ones, and return the indexes of all of them.
+
+        What libraries keep for themselves is counted and not placed: what it holds stands where it would.
+        """
+        given = sorted(spans, key=lambda span: (span.start, span.span_id))
+        changed = [span for span in given if not span.is_internal]
         for span in changed:
             if span.span_id not in self.index:
                 self._place(span)
         for span in changed:
             self._update_lane(span)
-        return [self.index[span.span_id] for span in changed]
+        indexes = [self.index[span.span_id] for span in changed]
+        if len(changed) < len(given):
+            indexes += sorted({self._count_internal(span) for span in given if span.is_internal} - {-1, *indexes})
+        return indexes
+
+    def _count_internal(self, span: Span) -> int:
+        """Count a span that is not shown, and return the index of the owner of the row that it would stand in."""
+        above = span.shown_parent()
+        if span.span_id in self.internal or above is None or above.span_id not in self.index:
+            return -1
+        self.internal.add(span.span_id)
+        owner = self.rows[self.row[self.index[above.span_id]]].owner
+        self.internal_counts[owner] = self.internal_counts.get(owner, 0) + 1
+        return owner
 
     def is_folded(self, row: Row) -> bool:
         """Whether the row's group is too large to be drawn row by row."""
@@ -171,12 +191,11 @@ class Layout:
     def _place(self, span: Span) -> None:
         parent_index = -1
         if self.spans:
-            if span.parent_id not in self.index:
+            above = span.shown_parent()
+            if above is not None and above.span_id not in self.index and above is not span:
                 # A parent that is made later than its children is placed when the first of them needs it.
-                parent_span = span.trace.get(span.parent_id) if span.trace is not None else None
-                if parent_span is not None and parent_span is not span:
-                    self._place(parent_span)
-            parent_index = self.index.get(span.parent_id if span.parent_id is not None else -1, 0)
+                self._place(above)
+            parent_index = self.index.get(above.span_id if above is not None else -1, 0)
         index = self.index[span.span_id] = len(self.spans)
         self.spans.append(span)
         self.parents.append(parent_index)

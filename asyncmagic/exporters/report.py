@@ -67,6 +67,8 @@ def _run(trace: Trace, summary: Summary, width: int) -> _Section:
     if summary.blocked:
         share = percent(min(summary.blocked / summary.wall, 1.0)) if summary.wall else ""
         facts.append(("loop blocked", f"{duration(summary.blocked)} ({share})"))
+    if internal := sum(span.is_internal for span in trace.spans):
+        facts.append(("not shown", count(internal, "library task")))
     if summary.dropped_spans:
         facts.append(("not kept", count(summary.dropped_spans, "span")))
     section: _Section = [[(safe(f"{trace.name} · {summary.headline()}"), "bold")]]
@@ -185,9 +187,9 @@ def _row(values: Sequence[str], widths: Sequence[int]) -> str:
 
 def _with_owner(span: Span) -> str:
     """Return the span's name and that of the agent or task above it: `chat gpt-5 in facts`."""
-    above = span.trace.get(span.parent_id) if span.trace is not None else None
-    while above is not None and above.kind not in ("task", "invoke_agent") and span.trace is not None:
-        above = span.trace.get(above.parent_id)
+    above = span.shown_parent()
+    while above is not None and above.kind not in ("task", "invoke_agent"):
+        above = above.shown_parent()
     return span.name if above is None or span.kind in ("task", "cell") else f"{span.name} in {above.name}"
 
 

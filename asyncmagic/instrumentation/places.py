@@ -19,6 +19,9 @@ _STANDARD_LIBRARY = tuple(
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets"))
 
+#: Libraries that run what they are given, as the standard library does.
+_HELPERS = frozenset(("anyio", "tqdm", "nest_asyncio", "nest_asyncio2"))
+
 #: Below these the stack is the event loop's and the kernel's.
 _LOOP = {"_run", "_run_once", "run_forever"}
 #: Places by the ids of their code, which is kept so that no other code gets its id, and the instructions in it.
@@ -34,6 +37,18 @@ def is_users(filename: str) -> bool:
     return not (
         filename.startswith(("<frozen ", _OURS, *_STANDARD_LIBRARY)) or any(part in filename for part in _INSTALLED)
     )
+
+
+@lru_cache(maxsize=4096)
+def library(filename: str) -> str | None:
+    """Return the installed library that a file belongs to; `None` for the user's, "" for what only passes calls on."""
+    if is_users(filename):
+        return None
+    for part in _INSTALLED:
+        if part in filename:
+            name = Path(filename.rpartition(part)[2]).parts[0].removesuffix(".py")
+            return "" if name in _HELPERS else name
+    return ""
 
 
 @lru_cache(maxsize=4096)

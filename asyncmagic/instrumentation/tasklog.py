@@ -13,14 +13,14 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from types import CodeType, FrameType
+from types import CodeType, CoroutineType, FrameType
 from typing import Any
 from weakref import ref
 
-from asyncmagic.instrumentation.places import is_housekeeping, is_users, line_at
+from asyncmagic.instrumentation.places import is_housekeeping, library, line_at
 from asyncmagic.instrumentation.waits import Waits, given_name
 from asyncmagic.tracing.model import Attributes, Span, StateLog
-from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE
+from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, LIBRARY
 from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
 
 #: A wait at least this long, in seconds, is looked up: shorter ones would cost more than they tell.
@@ -108,11 +108,12 @@ class TaskLog:
         self._ended: list[int] = []
         #: Tasks whose spans others made and will end.
         self.adopted: set[int] = set()
-        self._sites: dict[tuple[int, int], int] = {}
+        self._sites: dict[tuple[int, ...], int] = {}
         self._places: list[tuple[CodeType, int]] = []
+        self._described: dict[int, Attributes] = {}
         self._codes: list[CodeType] = []
         self._is_passed_over: dict[int, bool] = {}
-        self._is_inside: dict[int, bool] = {}
+        self._libraries: dict[int, str | None] = {}
         self._births: list[_Birth | None] = []
         self._dropped = 0
         self._most = tracer.max_spans
@@ -157,7 +158,7 @@ class TaskLog:
             # Only places of the user's are there: one in a library leads further out.
             site = self._sites.get((id(frame.f_code), frame.f_lasti))
             if site is None:
-                site = self._site(frame)
+                site = self._site(frame, coroutine)
             index = self._count
             if index >= self._most:
                 self._dropped += 1
@@ -180,7 +181,7 @@ class TaskLog:
         span = context.get(_current_span)
         coroutine = task.get_coro()
         if span is not None and not self._passes_over(coroutine):
-            self._add(task, span, span, _name(coroutine), -1, self.now())
+            self._add(task, span, span, _name(coroutine), self._site(_frame(1), coroutine), self.now())
 
     def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
         """Write the states of `task` to a span that someone else made and will end."""
@@ -266,7 +267,7 @@ class TaskLog:
         above = record.index if record is not None and record.inherited is here else self._birth_above(maker, here)
         birth: _Birth | None = None
         if above is not None and not self._passes_over(coroutine):
-            birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site(_frame(1)))
+            birth = _Birth(maker, above, inherited, self.now(), _name(coroutine), self._site(_frame(1), coroutine))
         self._births.append(birth)
 
         def started(task: asyncio.Task[Any]) -> None:
@@ -316,7 +317,7 @@ class TaskLog:
         return record
 
     def _passes_over(self, coroutine: Any) -> bool:
-        code = getattr(coroutine, "cr_code", None)
+        code = _code(coroutine)
         if code is None:
             return False
         self._codes.append(code)
@@ -324,23 +325,45 @@ class TaskLog:
         self._is_passed_over[id(code)] = passes
         return passes
 
-    def _site(self, frame: FrameType) -> int:
-        """Return the number of the user's place that makes a task, in `frame` or around it."""
-        while self._looks_inside(frame.f_code) and frame.f_back is not None:
-            frame = frame.f_back
-        place = (id(frame.f_code), frame.f_lasti)
+    def _site(self, frame: FrameType, coroutine: Any) -> int:
+        """Return the number of the user's place that makes a task, in `frame` or around it; -1 if there is none.
+
+        Where a library makes a task of its own coroutine, it is the library's place, or the coroutine itself.
+        """
+        is_users_own = self._is_users_own(coroutine)
+        maker: FrameType | None = frame
+        while maker is not None and (name := self._library(maker.f_code)) is not None:
+            if name and not is_users_own:
+                break
+            maker = maker.f_back
+        code, instruction = (maker.f_code, maker.f_lasti) if maker is not None else (_code(coroutine), 0)
+        if code is None or (maker is None and not self._library(code)):
+            return -1
+        # Of a user's coroutine the same place in a library leads further out.
+        place = (id(code), instruction) if name is None else (id(code), instruction, 1)
         site = self._sites.get(place)
         if site is None:
-            self._places.append((frame.f_code, frame.f_lasti))
+            self._places.append((code, instruction))
             site = self._sites[place] = len(self._places) - 1
         return site
 
-    def _looks_inside(self, code: CodeType) -> bool:
-        is_inside = self._is_inside.get(id(code))
-        if is_inside is None:
+    def _is_users_own(self, coroutine: Any) -> bool:
+        """Whether a coroutine that has not begun is the user's, or has one of theirs among its arguments."""
+        code = _code(coroutine)
+        if code is None or coroutine.cr_frame is None:
+            return False
+        return self._library(code) is None or any(
+            type(value) is CoroutineType and self._library(value.cr_code) is None
+            for value in coroutine.cr_frame.f_locals.values()
+        )
+
+    def _library(self, code: CodeType) -> str | None:
+        """Return `places.library` of the file of some code."""
+        try:
+            return self._libraries[id(code)]
+        except KeyError:
             self._codes.append(code)
-            is_inside = self._is_inside[id(code)] = not is_users(code.co_filename)
-        return is_inside
+            return self._libraries.setdefault(id(code), library(code.co_filename))
 
     def _gone(self, record: ref[Any]) -> None:
         assert isinstance(record, TaskRecord)
@@ -444,14 +467,7 @@ class TaskLog:
 
     def _make(self, above: int | Span, name: str, site: int, born: float) -> Span:
         parent = self.span(above) if isinstance(above, int) else above
-        attributes: Attributes = {}
-        if site >= 0:
-            code, instruction = self._places[site]
-            attributes = {
-                CODE_FUNCTION: code.co_qualname,
-                CODE_LINE: line_at(code, instruction),
-                CODE_FILE: code.co_filename,
-            }
+        attributes = self._describe(site).copy() if site >= 0 else {}
         start = round(born * 1e9)
         span = Span(self.tracer.next_id(), parent.span_id, name, "task", start, parent.trace, attributes=attributes)
         span.states = StateLog()
@@ -460,9 +476,27 @@ class TaskLog:
             self.tracer.keep(span, parent.trace)
         return span
 
+    def _describe(self, site: int) -> Attributes:
+        """Return the attributes of a place that makes tasks; looking its line up is worth doing once."""
+        attributes = self._described.get(site)
+        if attributes is None:
+            code, instruction = self._places[site]
+            attributes = self._described[site] = {
+                CODE_FUNCTION: code.co_qualname,
+                CODE_LINE: line_at(code, instruction),
+                CODE_FILE: code.co_filename,
+            }
+            if (name_of_library := self._library(code)) is not None:
+                attributes[LIBRARY] = name_of_library
+        return attributes
+
 
 def _name(coroutine: Any) -> str:
     return getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
+
+
+def _code(coroutine: Any) -> CodeType | None:
+    return getattr(coroutine, "cr_code", None)
 
 
 def seconds(tracer: Tracer) -> Callable[[], float]:

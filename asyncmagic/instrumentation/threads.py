@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import Context
 from functools import partial
-from types import ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
-from asyncmagic.instrumentation.places import is_housekeeping, is_users
+from asyncmagic.instrumentation.places import is_housekeeping, is_users, library
 from asyncmagic.tracing.model import Kind, Span
-from asyncmagic.tracing.semconv import POOL, THREAD_NAME
+from asyncmagic.tracing.semconv import LIBRARY, POOL, THREAD_NAME
 from asyncmagic.tracing.tracer import Tracer, _current_span
 
 _Function = Callable[..., Any]
@@ -50,7 +51,7 @@ class Threads(Watcher):
             return None
         name = getattr(work, "__qualname__", None) or type(work).__qualname__
         span = self.tracer.start_span(name, kind=kind, parent=parent, state="queued")
-        self.tracer.set_attributes(span, {POOL: pool})
+        self.tracer.set_attributes(span, {POOL: pool, LIBRARY: _library(code)})
         return span
 
     @guarded
@@ -174,6 +175,20 @@ def _start_thread(watcher: Threads) -> _Function:
             raise
 
     return start
+
+
+def _library(code: CodeType | None) -> str | None:
+    """Return the library that hands over work of its own, or `None` where the user's code hands it over or does it."""
+    if code is not None and library(code.co_filename) is None:
+        return None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if name := library(frame.f_code.co_filename):
+            return name
+        if name is None:
+            break
+        frame = frame.f_back
+    return None
 
 
 def _is_of_interest(target: _Function, arguments: tuple[Any, ...]) -> bool:

@@ -215,8 +215,8 @@ def _reported(read: Reading, name: str) -> list[float]:
 
 def _counts(read: Reading) -> Counts:
     """Return what needs only counting."""
-    failed = [span for span in read.spans if span.status == "ERROR" and span.kind != "http"]
-    explained = {span.parent_id for span in failed}
+    failed = [span for span in read.spans if span.status == "ERROR" and span.kind != "http" and not span.is_internal]
+    explained = {above.span_id for span in failed if (above := span.shown_parent()) is not None}
     outcomes = [agent.outcome for agent in read.agents]
     costs = _reported(read, semconv.COST)
     return Counts(

@@ -33,13 +33,11 @@ def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathS
     tasks: a link named `awaits` leads to the task that was awaited, which need not be a child; and a task that was
     queued starts where its queueing ended, so that the path goes on through the one that gave it its place.
     """
-    spans = {span.span_id: span for span in all_spans}
+    spans = {span.span_id: span for span in all_spans if not span.is_internal}
     children: dict[int | None, list[Span]] = {}
     for span in spans.values():
-        if span.parent_id in children:
-            children[span.parent_id].append(span)
-        else:
-            children[span.parent_id] = [span]
+        parent = span.shown_parent()
+        children.setdefault(parent.span_id if parent is not None else span.parent_id, []).append(span)
     by_end: dict[int, tuple[list[int], list[Span]]] = {}
     begins: dict[int, int] = {}
 
@@ -86,7 +84,8 @@ def critical_path(root: Span, all_spans: Iterable[Span], now: int) -> list[PathS
         elif span is root:
             return steps[::-1]
         else:
-            span = spans.get(span.parent_id or 0, root)
+            above = span.shown_parent()
+            span = spans.get(above.span_id if above is not None else span.parent_id or 0, root)
 
 
 def begin(span: Span, now: int) -> int:

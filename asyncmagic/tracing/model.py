@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from asyncmagic.registry import load
+from asyncmagic.tracing.semconv import LIBRARY
 
 #: OpenTelemetry's attribute values, plus `None` for "not known".
 Attribute = str | bool | int | float | Sequence[str] | Sequence[int] | Sequence[float] | None
@@ -153,6 +154,18 @@ class Span:
         if self.status != "ERROR":
             return "done"
         return "cancelled" if self.attributes.get("error.type") == "CancelledError" else "failed"
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether it is a task or thread that a library keeps for itself: counted, but only what it holds is shown."""
+        return LIBRARY in self.attributes
+
+    def shown_parent(self) -> Span | None:
+        """Return what it is shown below: its parent, or what that is shown below where the parent is internal."""
+        above = self.trace.get(self.parent_id) if self.trace is not None else None
+        while above is not None and above.is_internal:
+            above = above.trace.get(above.parent_id) if above.trace is not None else None
+        return above
 
     def to_dict(self) -> dict[str, Any]:
         """Return the span as JSON data: the saved file, the page and the widget's message use this one schema."""

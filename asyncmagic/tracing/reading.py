@@ -14,8 +14,8 @@ CALL_KINDS = frozenset(("chat", "embeddings"))
 class Reading:
     """The spans of a trace by what they are; open ones are cut off at `now` (ns).
 
-    `agents` are the tasks and agents directly below the root, `calls` the calls of language models, `attempts` the
-    HTTP requests by the id of the call that they belong to.
+    `agents` are the tasks and agents shown directly below the root, `calls` the calls of language models, `attempts`
+    the HTTP requests by the id of the call that they belong to.
     """
 
     def __init__(self, trace: Trace, now: int | None = None) -> None:
@@ -31,10 +31,10 @@ class Reading:
                 every_call[span.span_id] = span
             elif span.kind == "blocked":
                 self.blocked.append(span)
-            elif span.parent_id == self.root.span_id and span.kind in AGENT_KINDS:
+            elif span.kind in AGENT_KINDS and not span.is_internal and span.shown_parent() is self.root:
                 self.agents.append(span)
         # A framework's call around its client's call is one call: the inner one knows the attempts.
-        around = {call.parent_id for call in every_call.values()}
+        around = {above.span_id for call in every_call.values() if (above := call.shown_parent()) is not None}
         self.calls = [call for call in every_call.values() if call.span_id not in around]
         self.attempts: dict[int, list[Span]] = {}
         for span in self.spans:

@@ -52,6 +52,7 @@ BLOCKED_TIME = "asyncmagic.blocked_time"  # seconds that a blocked loop added be
 CONNECTION_LIMIT = "asyncmagic.connection_limit"  # connections the client's pool allows, where a request waited for one
 BACK_OFF = "asyncmagic.back_off"  # seconds between a failed attempt and the next one
 NOT_READ_TO_END = "asyncmagic.not_read_to_end"  # true where the client left an answer before its end
+LIBRARY = "asyncmagic.library"  # whose own affair a task or thread is: it runs its own code, and none of the user's
 COST = "asyncmagic.cost"  # US dollars
 OTEL_SPAN = "asyncmagic.otel_span"  # where a span came from OpenTelemetry: its trace and span ids there
 LIMIT = "asyncmagic.limit"

@@ -97,21 +97,16 @@ def notebook(directory: Path, *cells: str, latency: float = 0.02) -> Iterator[No
 def outline(trace: Trace) -> str:
     """Write the trace as an indented tree: names, outcomes that are not `done`, and where links go.
 
-    Tasks and threads other than the cell's agents are the library's own affair: what runs in them is shown where
-    they stand. So is how long they hold the loop.
+    As on the page, the tasks and threads that libraries keep for themselves are not there, only what they hold. How
+    long the loop was held is no part of it.
     """
-    children = trace.children()
-
-    def shown(parent: Span) -> Iterator[Span]:
-        for child in children.get(parent.span_id, ()):
-            is_of_the_cell = child.parent_id == trace.root.span_id and "." not in child.name
-            if child.kind in ("task", "thread") and not is_of_the_cell:
-                yield from shown(child)
-            elif child.kind != "blocked":
-                yield child
+    children: dict[Span | None, list[Span]] = {}
+    for span in trace.spans:
+        if not span.is_internal and span.kind != "blocked":
+            children.setdefault(span.shown_parent(), []).append(span)
 
     def write(parent: Span, depth: int) -> Iterator[str]:
-        for span in sorted(shown(parent), key=lambda span: span.start):
+        for span in sorted(children.get(parent, ()), key=lambda span: span.start):
             yield "    " * depth + line(span, trace)
             yield from write(span, depth + 1)
 

@@ -67,6 +67,7 @@ beta
                 POST /v1/chat/completions · failed: 429
                 POST /v1/chat/completions
             execute_tool look_up · failed: LookupError
+                look_up (thread) · failed: LookupError
         invoke_agent Beta
             chat gpt-5-429
                 POST /v1/chat/completions · failed: 429

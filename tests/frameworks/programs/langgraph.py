@@ -95,10 +95,11 @@ gamma
             chat gpt-5
                 POST /v1/chat/completions
 delta
-    invoke_agent d-team · cancelled: CancelledError
-        invoke_agent d · cancelled: CancelledError
-            chat gpt-5-hang · cancelled: CancelledError
-                POST /v1/chat/completions · cancelled: CancelledError
+    Pregel.ainvoke · cancelled: CancelledError
+        invoke_agent d-team · cancelled: CancelledError
+            invoke_agent d · cancelled: CancelledError
+                chat gpt-5-hang · cancelled: CancelledError
+                    POST /v1/chat/completions · cancelled: CancelledError
 epsilon
     invoke_agent e · failed: langchain_openai.chat_models.base.OpenAIInvalidRequestError
         chat gpt-5-400 · failed: 400

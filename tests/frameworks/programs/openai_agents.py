@@ -50,6 +50,7 @@ beta
             POST /v1/responses · failed: 429
             POST /v1/responses
         execute_tool look_up · failed: LookupError
+            look_up (thread) · failed: LookupError
         chat gpt-5-429
             POST /v1/responses · failed: 429
             POST /v1/responses
@@ -69,9 +70,10 @@ gamma
         chat gpt-5
             POST /v1/responses
 delta
-    invoke_agent Delta · cancelled: CancelledError
-        chat gpt-5-hang · cancelled: CancelledError
-            POST /v1/responses · cancelled: CancelledError
+    Runner.run · cancelled: CancelledError
+        invoke_agent Delta · cancelled: CancelledError
+            chat gpt-5-hang · cancelled: CancelledError
+                POST /v1/responses · cancelled: CancelledError
 epsilon
     invoke_agent Epsilon · failed: openai.BadRequestError
         chat gpt-5-400 · failed: 400
