@@ -9,7 +9,7 @@ from array import array
 from asyncmagic.instrumentation.blocking import Samples
 from asyncmagic.instrumentation.tasklog import INDEX, LOOK, Held, TaskLog
 from asyncmagic.tracing.model import Span, StateLog, Trace
-from asyncmagic.tracing.semconv import STEPS_NOT_SHOWN
+from asyncmagic.tracing.semconv import CANCELLED_BY, STEPS_NOT_SHOWN
 
 #: From this many changes on, a task's log takes only steps that are long for it: it grows with the logarithm of time.
 _DETAILED = 2_000
@@ -50,21 +50,23 @@ class TaskSpans:
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
         changed: dict[int, Span] = {}
         blocks: list[Held] = []
-        threshold = self._tracer.blocking_threshold
+        threshold, find, words_of = self._tracer.blocking_threshold, self.log.span, self.log.waits.words
         before = 0.0
-        for position in range(0, len(steps), 4):
-            wait, index = divmod(int(steps[position]), INDEX)
-            ready, start, end = steps[position + 1], steps[position + 2], steps[position + 3]
+        numbers = iter(steps)
+        for number, ready, start, end in zip(numbers, numbers, numbers, numbers, strict=True):
+            wait, index = divmod(int(number), INDEX)
             # A look has only the time since when the task waits: it may come before the first step does.
             since = end if ready == LOOK else ready if ready >= 0 else start
-            span = changed[index] = self.log.span(index, since)
+            span = changed.get(index)
+            if span is None:
+                span = changed[index] = find(index, since)
             if ready >= 0 and _ns(ready) < span.start and index not in self.log.adopted:
                 # Its span was asked for in a later step than this one, which is its first.
                 span.start, span.states = _ns(ready), None
             if span.states is None:
                 span.states = StateLog()
                 span.states.append(_ns(since), "ready")
-            words = self.log.waits.words(wait) if wait else None
+            words = words_of(wait) if wait else None
             if ready == LOOK:
                 # Not a step: somebody looked at what it waits for since then.
                 if span.states and span.states.last()[:2] == (_ns(end), "waiting"):
@@ -103,6 +105,8 @@ class TaskSpans:
 
     def _end(self, index: int) -> None:
         span, name, outcome, end = self.log.take_end(index)
+        if (who := self.log.cancelled_by.pop(index, None)) is not None:
+            span.attributes[CANCELLED_BY] = who
         if index in self.log.adopted:
             self.log.adopted.discard(index)
             self._tracer.update(span)

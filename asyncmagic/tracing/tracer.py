@@ -261,16 +261,18 @@ class Tracer:
         self.end_span(span)
 
     def _notify(self, hook: str, span: Span) -> None:
-        if span.trace is None or span.trace.get(span.span_id) is not span:
+        trace = span.trace
+        processors = self._processors.get(trace.trace_id) if trace is not None else None
+        if not processors or trace is None or trace.get(span.span_id) is not span:
             # Kept nowhere, or dropped.
             return
-        for processor in self._processors.get(span.trace.trace_id, ()):
+        for processor in processors:
             try:
                 getattr(processor, hook)(span)
             except Exception:
                 logger.exception("%r failed in %s and is switched off; your code is not affected", processor, hook)
-                remaining = self._processors[span.trace.trace_id]
-                self._processors[span.trace.trace_id] = tuple(other for other in remaining if other is not processor)
+                remaining = self._processors[trace.trace_id]
+                self._processors[trace.trace_id] = tuple(other for other in remaining if other is not processor)
 
 
 class _Current:
