@@ -13,6 +13,7 @@ from asyncmagic.tracing.model import Attributes
 from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, CODE_STACK
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
+_WRAPPERS = str(Path(__file__).parent) + os.sep
 _STANDARD_LIBRARY = tuple(
     {str(Path(path)) + os.sep for path in (os.path.dirname(os.__file__), sysconfig.get_path("stdlib"))}  # noqa: PTH120
 )
@@ -55,6 +56,11 @@ def library(filename: str) -> str | None:
 def is_housekeeping(filename: str) -> bool:
     """Whether tasks of that file's coroutines are the kernel's or ours: they are no part of a user's trace."""
     return filename.startswith(_OURS) or any(part in filename for part in _KERNEL)
+
+
+def is_wrapper(filename: str) -> bool:
+    """Whether the file is an instrumentor's: its coroutines stand around those of a library that the user has called."""
+    return filename.startswith(_WRAPPERS)
 
 
 @lru_cache(maxsize=4096)

@@ -17,7 +17,8 @@ from types import CodeType, CoroutineType, FrameType
 from typing import Any
 from weakref import ref
 
-from asyncmagic.instrumentation.places import is_housekeeping, library, line_at
+from asyncmagic.instrumentation.cancels import Cancels
+from asyncmagic.instrumentation.places import is_housekeeping, is_wrapper, library, line_at
 from asyncmagic.instrumentation.waits import Waits, given_name
 from asyncmagic.tracing.model import Attributes, Span, StateLog
 from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, LIBRARY
@@ -87,6 +88,9 @@ class TaskLog:
         self.thread = threading.get_ident()
         self.now = seconds(tracer)
         self.waits = Waits()
+        self.cancels = Cancels(lambda file: tracer.name_file(file))
+        #: By the index of a task that ended cancelled: who did it.
+        self.cancelled_by: dict[int, str] = {}
         self.live: dict[int, TaskRecord] = {}
         #: By index, the `since` of each wait that has been put into words already.
         self.looked: dict[int, float] = {}
@@ -203,6 +207,8 @@ class TaskLog:
                 self._rename(record, task)
             index = record.index
             row = index * _WIDTH
+            if outcome == "CancelledError" and (who := self.cancels.who(task)):
+                self.cancelled_by[index] = who
             self._rows[row + _OUTCOME] = outcome
             self._rows[row + _ENDED] = record.since
             self._ended.append(index)
@@ -321,7 +327,8 @@ class TaskLog:
         if code is None:
             return False
         self._codes.append(code)
-        passes = is_housekeeping(code.co_filename) or code.co_qualname.startswith("BaseEventLoop.shutdown_")
+        file, name = code.co_filename, code.co_qualname
+        passes = is_housekeeping(file) and not is_wrapper(file) or name.startswith("BaseEventLoop.shutdown_")
         self._is_passed_over[id(code)] = passes
         return passes
 

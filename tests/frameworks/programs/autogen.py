@@ -92,9 +92,10 @@ gamma
             chat gpt-5
                 POST /v1/chat/completions
 delta
-    invoke_agent Delta · cancelled: CancelledError
-        chat gpt-5-hang · cancelled: CancelledError
-            POST /v1/chat/completions · cancelled: CancelledError
+    BaseChatAgent.run · cancelled: CancelledError
+        invoke_agent Delta · cancelled: CancelledError
+            chat gpt-5-hang · cancelled: CancelledError
+                POST /v1/chat/completions · cancelled: CancelledError
 epsilon
     invoke_agent Epsilon · failed: openai.BadRequestError
         chat gpt-5-400 · failed: 400

@@ -87,10 +87,11 @@ gamma
             chat gpt-5
                 POST /v1/chat/completions
 delta
-    invoke_agent DeltaCrew · cancelled: CancelledError
-        invoke_agent Delta · cancelled: CancelledError
-            chat gpt-5-hang · open
-                POST /v1/chat/completions · open
+    Crew.akickoff · cancelled: CancelledError
+        invoke_agent DeltaCrew · cancelled: CancelledError
+            invoke_agent Delta · cancelled: CancelledError
+                chat gpt-5-hang · open
+                    POST /v1/chat/completions · open
 epsilon
     invoke_agent EpsilonCrew · failed: openai.BadRequestError
         invoke_agent Epsilon · failed: openai.BadRequestError
