@@ -19,6 +19,15 @@ GRACE = 5.0
 #: Why a run ended early: `interrupted` by Stop, `cancelled` from the page, or the owner was cancelled from `outside`.
 Reason = Literal["interrupted", "cancelled", "outside", "timeout", "failed"]
 
+#: Who cancels the agents then; the trace shows it.
+_WHO: dict[Reason, str] = {
+    "interrupted": "Stop",
+    "cancelled": "the page",
+    "outside": "whoever cancelled the cell",
+    "timeout": "the timeout of the run",
+    "failed": "the failure of another agent",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -221,7 +230,7 @@ class Run:
     def cancel_agents(self) -> None:
         for agent in self.agents:
             if not agent.task.done():  # On a finished task it would mark the exception as read.
-                agent.task.cancel()
+                agent.task.cancel(_WHO[self.reason] if self.reason else None)
 
     def cancel(self, span_id: int | None = None) -> None:
         """Cancel the agent whose span has that id, or the whole run. May be called on any thread."""
@@ -231,7 +240,7 @@ class Run:
         for agent in self.agents:
             if agent.span.span_id == span_id:
                 agent.is_unwanted = True
-                self.loop.call_soon_threadsafe(agent.task.cancel)
+                self.loop.call_soon_threadsafe(agent.task.cancel, _WHO["cancelled"])
 
     # -- the end
 

@@ -133,7 +133,7 @@ class _Timeline:
             lambda width: self._bar(self._stretches(span, width), width),
             f"{OUTCOMES[span.outcome]} {time}",
             span.outcome if span.outcome in ("failed", "cancelled") else "",
-            error_words(span) if span.outcome == "failed" else "",
+            error_words(span) if span.outcome == "failed" else cancelled_words(span),
         )
 
     def _part(self, spans: Sequence[Span], depth: int) -> _Line:
@@ -280,6 +280,12 @@ class _Timeline:
     def _badness(self, span: Span) -> tuple[int, int]:
         begun = begin(span)
         return ("done", "open", "cancelled", "failed").index(span.outcome), self._end(span) - (begun or span.start)
+
+
+def cancelled_words(span: Span) -> str:
+    """Return who cancelled a span's task: `cancelled by timeout`, or nothing where nobody was seen."""
+    who = span.attributes.get(semconv.CANCELLED_BY)
+    return f"cancelled by {who}" if who and span.outcome == "cancelled" else ""
 
 
 def error_words(span: Span) -> str:

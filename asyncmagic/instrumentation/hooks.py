@@ -13,6 +13,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
+from asyncmagic.instrumentation.cancels import Gathering
 from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog
 
 
@@ -72,6 +73,11 @@ def may_be_first(step: Any) -> bool:
     while type(step) is Step:
         step = step.callback
     return type(step) is STEP or getattr(step, "__name__", None) == "__step"
+
+
+def _is_cancelled(future: Any) -> bool:
+    # The first step of a task written in Python may have an exception to throw in place of a future.
+    return isinstance(future, asyncio.Future) and future.cancelled()
 
 
 def has_begun(task: asyncio.Task[Any]) -> bool:
@@ -148,6 +154,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         if is_watching and is_step(callback):
             ready = now()
             task = callback.__self__  # type: ignore[attr-defined]
+            if args and id(task) in live and (type(args[0]) is Gathering or _is_cancelled(args[0])):
+                log.cancels.note(task, args[0])
             if (
                 id(task) in live
                 or (may_be_first(callback) and log.register(task, context, ready))

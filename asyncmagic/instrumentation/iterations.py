@@ -12,6 +12,7 @@ from contextvars import Context
 from types import MethodType
 from typing import Any
 
+from asyncmagic.instrumentation.cancels import Gathering
 from asyncmagic.instrumentation.hooks import (
     STEP,
     WAKE_UP,
@@ -70,6 +71,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         log.posted,
         log.seen,
     )
+    note_cancel = log.cancels.note
     get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
     cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
@@ -84,7 +86,10 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             return None
         if kind is wake_up and callback.__name__ == "task_wakeup":
             task = callback.__self__
-            push((callback, argument, context, now(), get(id(task)), task))
+            record = get(id(task))
+            push((callback, argument, context, now(), record, task))
+            if record is not None and (type(argument) is Gathering or argument.cancelled()):
+                note_cancel(task, argument)
             return None
         if kind is MethodType and wake_up is not None and is_step(callback):
             asked, task = now(), callback.__self__

@@ -18,7 +18,7 @@ from typing import Any
 from weakref import ref
 
 from asyncmagic.instrumentation.cancels import Cancels
-from asyncmagic.instrumentation.places import is_housekeeping, is_wrapper, library, line_at
+from asyncmagic.instrumentation.places import is_housekeeping, is_wrapper, library
 from asyncmagic.instrumentation.waits import Waits, given_name
 from asyncmagic.tracing.model import Attributes, Span, StateLog
 from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, LIBRARY
@@ -350,7 +350,7 @@ class TaskLog:
         place = (id(code), instruction) if name is None else (id(code), instruction, 1)
         site = self._sites.get(place)
         if site is None:
-            self._places.append((code, instruction))
+            self._places.append((code, maker.f_lineno if maker is not None else code.co_firstlineno))
             site = self._sites[place] = len(self._places) - 1
         return site
 
@@ -487,10 +487,10 @@ class TaskLog:
         """Return the attributes of a place that makes tasks; looking its line up is worth doing once."""
         attributes = self._described.get(site)
         if attributes is None:
-            code, instruction = self._places[site]
+            code, line = self._places[site]
             attributes = self._described[site] = {
                 CODE_FUNCTION: code.co_qualname,
-                CODE_LINE: line_at(code, instruction),
+                CODE_LINE: line,
                 CODE_FILE: code.co_filename,
             }
             if (name_of_library := self._library(code)) is not None:

@@ -111,13 +111,14 @@ class Waits:
 
 def _leaf(future: Any) -> str:
     if isinstance(future, asyncio.Task):
-        return f"task {_name(future)}"
+        return f"task {task_name(future)}"
     if isinstance(future, _Gathering):
         return f"gather of {len(future._children)}"
     return ""
 
 
-def _name(task: asyncio.Task[Any]) -> str:
+def task_name(task: asyncio.Task[Any]) -> str:
+    """Return what a task is called: by the user, or by its coroutine."""
     given = given_name(task)
     return given if given is not None else str(getattr(task.get_coro(), "__qualname__", task.get_name()))
 

@@ -37,6 +37,7 @@ export function facts(store, id) {
   const detail = store.statesOf(id).at(-1);
   if (store.isOpen(id) && detail?.[3]) add("waits for", detail[3]);
   if (a["code.line.number"]) add("started at", `${a["code.file.path"] ? `${String(a["code.file.path"]).split(/[\\/]/).pop()}:` : "line "}${a["code.line.number"]}`);
+  add("cancelled by", a["asyncmagic.cancelled_by"]);
   add("error", store.outcome[id] > 1 ? [a["error.type"], a.message].filter(Boolean).join(": ") : "");
   return pairs;
 }

@@ -46,6 +46,7 @@ REQUEST_ID = "asyncmagic.request_id"
 RETRY_AFTER = "asyncmagic.retry_after"  # seconds
 CONNECTION_WAIT = "asyncmagic.connection_wait"  # seconds spent waiting for a free connection
 BLOCKED_BY = "asyncmagic.blocked_by"  # the call, import or collection that held the loop
+CANCELLED_BY = "asyncmagic.cancelled_by"  # who cancelled a task: another task and its line, a timeout, a task group
 STEPS_NOT_SHOWN = "asyncmagic.steps_not_shown"  # steps of a task too short for the length of its log
 POOL = "asyncmagic.pool"  # how busy the pool was when work was handed to it: "6 of 6 threads busy, 14 waiting"
 BLOCKED_TIME = "asyncmagic.blocked_time"  # seconds that a blocked loop added before the first token

@@ -1,0 +1,95 @@
+"""Who cancelled a task: read from the stack at the moment when the cancellation reaches it, and only then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio import tasks
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from asyncmagic.instrumentation.places import is_housekeeping, is_users
+from asyncmagic.instrumentation.waits import task_name
+from asyncmagic.tracing.redaction import redact
+
+Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
+
+#: Whose cancelling it is where one of these is on the stack: (end of the file's path, qualified name) -> words.
+_CALLERS = {
+    ("asyncio/timeouts.py", "Timeout._on_timeout"): "timeout",
+    ("asyncio/tasks.py", "wait_for"): "wait_for",
+    ("asyncio/taskgroups.py", "TaskGroup._abort"): "task group",
+    ("asyncio/runners.py", "_cancel_all_tasks"): "loop shutdown",
+    ("asyncio/runners.py", "Runner._on_sigint"): "interrupt",
+    ("_backends/_asyncio.py", "CancelScope._deliver_cancellation"): "cancel scope",
+}
+#: Below these the stack is the loop's.
+_LOOP = {"run_once", "_run_once", "_run"}
+
+
+class Cancels:
+    """Notes who cancelled which waiting task; keeps no task. Before a task waits for the first time, nobody is seen."""
+
+    def __init__(self, name_file: Callable[[str], str]) -> None:
+        self._name_file = name_file
+        self._who: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+    def note(self, task: asyncio.Task[Any], future: Any) -> None:
+        """Note who has just cancelled `future`, for which `task` waits; call it where the future wakes the task up."""
+        try:
+            who = self._read(task, future)
+            if who:
+                self._who[task] = who
+        except Exception:
+            # Somebody's future does not answer as others do: it is not known who.
+            pass
+
+    def who(self, task: asyncio.Task[Any]) -> str:
+        """Return who cancelled a task that ended so, or "" where nobody was seen."""
+        return self._who.get(task) or _message(task)
+
+    def _read(self, task: asyncio.Task[Any], future: Any) -> str:
+        if type(future) is Gathering:
+            # It passes cancellations on: to its tasks, and when they have ended to the one that waits.
+            if not task.cancelling():
+                return ""
+            return next((who for child in future._children if (who := self._who.get(child))), "")
+        what = place = ""
+        frame: FrameType | None = sys._getframe(3)
+        while frame is not None and frame.f_code.co_name not in _LOOP:
+            code = frame.f_code
+            what = what or _caller(code)
+            if is_users(code.co_filename) and not is_housekeeping(code.co_filename):
+                place = f"{self._name_file(code.co_filename)}:{frame.f_lineno}"
+                break
+            frame = frame.f_back
+        if not what and not place and isinstance(future, asyncio.Task):
+            who = self._who.get(future) or _message(future)
+            if task.cancelling():
+                return who
+            return f"task {task_name(future)}, which was cancelled" + (f" by {who}" if who else "")
+        actor = asyncio.current_task(task.get_loop())
+        if what and actor is not None and (who := self._who.get(actor)):
+            # It was cancelled itself, and passes that on to what it waits for.
+            return who
+        if what and not place:
+            return what
+        message = "" if what else _message(future)
+        if not what and not place:
+            return message
+        if not what:
+            what = "itself" if actor is task else f"task {task_name(actor)}" if actor is not None else "a callback"
+        return f"{what} ({place})" + (f": {message}" if message else "")
+
+
+def _message(future: Any) -> str:
+    message = getattr(future, "_cancel_message", None)
+    return redact(message) if isinstance(message, str) else ""
+
+
+def _caller(code: CodeType) -> str:
+    file = "/".join(code.co_filename.replace(os.sep, "/").rsplit("/", 2)[1:])
+    return _CALLERS.get((file, code.co_qualname), "")
