@@ -24,6 +24,9 @@ from asyncmagic.tracing.model import Span, Trace
 
 logger = logging.getLogger("asyncmagic")
 
+#: Finished timelines that no page has replaced yet, the latest few.
+_waiting: deque[TimelineWidget] = deque(maxlen=4)
+
 #: Seconds between two deltas, and how much of its own time the flusher may at most be busy.
 _PERIOD = 0.05
 _MOST_BUSY = 0.05
@@ -108,18 +111,33 @@ class TimelineWidget(anywidget.AnyWidget):
         if self._stopped.is_set():
             return
         self._stopped.set()
-        if self._flusher is not None:
-            self._flusher.join(2)
-            try:
+        try:
+            if self._flusher is not None:
+                self._flusher.join(2)
                 self.flush()
-            finally:
+        finally:
+            if self._flusher is not None:
                 self._replace()
+            if self._can_replace:
+                self._wait_for_page()
+            else:
+                self.close()
+
+    def close(self) -> None:
+        """Forget the page. Who executes a notebook without one saves closed widgets too: next to nothing is left."""
         comm = self.comm
-        self.close()
+        if self in _waiting:
+            _waiting.remove(self)
+        super().close()
         if comm is not None:
-            # Who executes a notebook without a page saves the state of closed widgets too: leave it nearly nothing.
             nothing = {"_esm": "", "_css": "", "snapshot": ""}
             comm.send({"method": "update", "state": nothing, "buffer_paths": []})
+
+    def _wait_for_page(self) -> None:
+        """Stay for a page that was closed during the run: opened again, it gets here what its saved output lacks."""
+        if len(_waiting) == _waiting.maxlen:
+            _waiting[0].close()
+        _waiting.append(self)
 
     def flush(self) -> None:
         """Send what changed since the last time, or that the run goes on."""
@@ -207,6 +225,8 @@ class TimelineWidget(anywidget.AnyWidget):
             case {"type": "hello" | "resend"}:
                 self._has_listener = self._must_send_all = True
                 self._can_replace |= content.get("isJupyter") is True
+            case {"type": "replaced"}:
+                self.close()
             case {"type": "cancel", "index": None} if self._on_cancel is not None:
                 self._on_cancel(None)
             case {"type": "cancel", "index": int(index)} if self._on_cancel is not None:

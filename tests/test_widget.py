@@ -184,3 +184,36 @@ def test_closing_leaves_no_state_behind(page):
     assert timeline.comm is None
     assert VIEW not in json.dumps(page.outputs[-1][0])
     assert all(int.from_bytes(delta[:4], "little") == MAGIC or delta[0] == 0x78 for delta in page.deltas)
+
+
+def test_a_notebook_s_page_has_a_picture_early_and_the_widget_waits_until_the_page_has_the_last_one(page):
+    timeline, tracer, trace = start(page)
+    timeline.show()
+    timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
+    tracer.start_span("agent", kind="task", parent=trace.root)
+    wait_until(lambda: len(page.outputs) > 1)
+    (still, is_update) = page.outputs[1]
+    assert (set(still), is_update) == ({"text/html", "text/plain"}, True)
+    assert len(still["text/html"]) < 20_000
+    tracer.end_trace(trace)
+    timeline.finish()
+    assert set(page.outputs[-1][0]) == {"text/html", "image/svg+xml", "text/plain"}
+    assert read(timeline.get_state()["snapshot"])["header"]["running"] is False
+    timeline._on_message(None, {"type": "replaced"}, [])
+    assert timeline.comm is None
+
+
+def test_of_those_that_no_page_took_up_only_the_latest_few_wait(page):
+    views = [start(page) for _ in range(6)]
+    for timeline, tracer, trace in views:
+        timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
+        tracer.end_trace(trace)
+        timeline.finish()
+    assert [timeline.comm is None for timeline, _, _ in views] == [True, True, False, False, False, False]
+
+
+def wait_until(holds) -> None:
+    deadline = time.monotonic() + 5
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

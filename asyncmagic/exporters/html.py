@@ -54,6 +54,7 @@ _LOADER = """
     new Timeline(host, store);
   }
   for (const place of places) place.querySelector(".asyncmagic").timeline.picture = picture;
+  if (!store.header.running) live?.end();
 """
 
 

@@ -12,6 +12,7 @@ class Run {
     this.timelines = [];
     this.css = model.get("_css");
     this.cancel = (index) => model.send({ type: "cancel", index });
+    this.end = () => model.send({ type: "replaced" });
     this.queue = Promise.resolve();
     this.take = (message) => {
       this.queue = this.queue.then(async () => {
@@ -38,9 +39,9 @@ class Run {
     if (timeline) return timeline.wasFocused?.focus({ preventScroll: true });
     timeline = new Timeline(host, this.store, { cancel: this.cancel, state: this.timelines[0]?.view });
     this.timelines.push(timeline);
-    // An element that is taken out of the page loses the focus without a word to anybody.
+    // Who types goes on typing: an element that changes its place loses the focus, and has it back a moment later.
     host.addEventListener("focusin", (event) => (timeline.wasFocused = event.target));
-    host.addEventListener("focusout", () => host.isConnected && (timeline.wasFocused = null));
+    host.addEventListener("focusout", () => queueMicrotask(() => host.contains(document.activeElement) || (timeline.wasFocused = null)));
   }
 }
 

@@ -71,11 +71,12 @@ class NotebookPage:
     errors: list[str] = field(default_factory=list)
     """Exceptions that no script of the page has caught since it was open (Notebook 7 starts with some of its own)."""
 
-    def open(self) -> None:
-        """Open the file, wait for its kernel and switch to the theme."""
+    def open(self, *, is_busy: bool = False) -> None:
+        """Open the file, wait for its kernel (until it is idle, unless `is_busy`) and switch to the theme."""
         self.page.goto(f"{self.server.url}/{PATHS[self.app]}/{self.path.name}")
+        state = "" if is_busy else "?.status === 'idle'"
         self.page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+            f"() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel{state}"
         )
         self.execute("apputils:change-theme", theme=THEMES[self.theme])
         light = str(self.theme == "light").lower()

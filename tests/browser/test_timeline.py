@@ -75,8 +75,9 @@ def test_cancel_is_obeyed_while_the_cell_runs(notebook, app):
     assert page.page.evaluate(f"[...{TIMELINE}.store.outcome.slice(1, 3)]") == [3, 3]
 
 
-def test_it_goes_on_while_the_loop_is_blocked(notebook):
-    page = notebook([LOAD, BLOCKED])
+@pytest.mark.parametrize("app", APPS)
+def test_it_goes_on_while_the_loop_is_blocked(notebook, app):
+    page = notebook([LOAD, BLOCKED], app=app)
     page.run_cell(0)
     started(page)
     page.page.wait_for_function(f"() => {TIMELINE}?.store.now > 9e5 && {TIMELINE}?.store.header.running")

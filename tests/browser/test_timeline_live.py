@@ -63,3 +63,87 @@ def test_a_kernel_that_dies_leaves_a_picture_in_the_saved_notebook(notebook, app
         assert page.output(1).locator("img[alt^='2 agents']").bounding_box()["height"] > 100
         page.output(1).locator("summary").click()
         assert page.output(1).locator("tbody th").all_inner_texts() == ["solar", "wind"]
+
+
+def test_a_second_view_of_the_output_shows_the_same_run_live_and_afterwards(notebook):
+    page = notebook([LOAD, AGENTS])
+    page.run_cell(0)
+    started(page)
+    page.page.evaluate(f"{TIMELINES}[0].show(1e5, 2e5)")
+    page.execute("notebook:create-output-view")
+    page.page.wait_for_function(f"() => {TIMELINES}.length === 2")
+    page.page.wait_for_function(f"() => {TIMELINES}.every(({{ store }}) => store.rows.length === 3)")
+    go_on(page)
+    page.page.wait_for_function(f"() => {TIMELINES}.length === 2 && {TIMELINES}.every((each) => each.picture)")
+    assert page.page.evaluate(f"{TIMELINES}.map(({{ store }}) => [...store.outcome.slice(1, 3)])") == [[1, 1], [1, 1]]
+    assert page.page.evaluate(f"{TIMELINES}.map(({{ view }}) => view.to)") == [2e5, 2e5]
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_page_opened_anew_during_the_run_shows_it_and_what_it_came_to(notebook, app):
+    page = notebook([LOAD, AGENTS, "solar, wind"], app=app)
+    page.run_cell(0)
+    started(page)
+    page.save()
+    page.page.goto("about:blank")
+    page.open(is_busy=True)
+    page.output(1).locator("img[alt^='2 agents']").wait_for()
+    go_on(page)
+    page.page.wait_for_function(f"() => {TIMELINES}[0]?.store.header.running === false")
+    assert page.page.evaluate(f"[...{TIMELINES}[0].store.outcome.slice(1, 3)]") == [1, 1]
+    assert page.run_cell(2).inner_text().split("\n")[-1] == "('solar', 'wind')"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_a_page_closed_during_the_run_loses_nothing(notebook, app):
+    page = notebook([LOAD, AGENTS, "solar, wind"], app=app)
+    page.run_cell(0)
+    started(page)
+    page.save()
+    page.page.goto("about:blank")
+    go_on(page)
+    page.open()
+    page.page.wait_for_function(f"() => {TIMELINES}[0]?.store.header.running === false")
+    assert page.page.evaluate(f"[...{TIMELINES}[0].store.outcome.slice(1, 3)]") == [1, 1]
+    assert page.run_cell(2).inner_text().split("\n")[-1] == "('solar', 'wind')"
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_timelines_on_one_page_know_each_its_own_run(notebook, app):
+    others = AGENTS.replace("solar", "moon").replace("wind", "tide")
+    page = notebook([LOAD, AGENTS, others, "os.remove('go')"], app=app)
+    page.run_cell(0)
+    names = f"{TIMELINES}.map((each) => {{ each.draw(); return each.geometry.blocks.map(({{ name }}) => name); }})"
+    go_on(page)
+    page.run_cell(1)
+    page.run_cell(3)
+    started(page, 2)
+    page.page.wait_for_function(f"() => {TIMELINES}.length === 2")
+    assert page.page.evaluate(names) == [["solar", "wind"], ["moon", "tide"]]
+    assert page.page.evaluate(f"{TIMELINES}.map(({{ store }}) => store.header.running)") == [False, True]
+    go_on(page)
+    page.page.wait_for_function(f"() => {TIMELINES}.length === 2 && {TIMELINES}.every((each) => each.picture)")
+    assert page.page.evaluate(names) == [["solar", "wind"], ["moon", "tide"]]
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_new_pictures_in_the_output_disturb_nobody_who_types_or_reads(notebook, app):
+    page = notebook([LOAD, AGENTS], app=app)
+    page.run_cell(0)
+    output = started(page)
+    page.page.evaluate(f"{TIMELINES}[0].select(1, true)")
+    place = "document.querySelector('.jp-Notebook [data-asyncmagic]')"
+    for letter in "wind":
+        page.page.evaluate(f"window.before = {place}")
+        if letter == "w":
+            output.get_by_role("searchbox").focus()
+        page.page.keyboard.press(letter)
+        page.page.wait_for_function(f"() => {place} && {place} !== window.before")
+    assert output.get_by_role("searchbox").input_value() == "wind"
+    assert output.locator(".am-details h3").inner_text() == "solar"
+    page.page.locator(".jp-Notebook .jp-Cell").first.locator(".cm-content").click()
+    page.page.evaluate(f"window.before = {place}")
+    page.page.wait_for_function(f"() => {place} && {place} !== window.before")
+    assert page.page.evaluate("document.activeElement.className").startswith("cm-content")
