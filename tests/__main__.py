@@ -55,6 +55,9 @@ SUITES = (
           ("-e", ".[openai]", "-r", "tests/kernel/oldest.txt"), "tests/kernel", (*PARALLEL, *LENIENT)),
     Suite("frameworks", "openai 2, with which all the frameworks can be installed at once", "3.11",
           ("-e", ".[test]", "-r", "tests/frameworks/openai2.txt"), "tests/frameworks", PARALLEL),
+    Suite("clients", "every provider's own client, LiteLLM, and libraries that emit OpenTelemetry", "3.11",
+          ("-e", ".[test]", "-r", "tests/clients/requirements.txt"), "tests/clients",
+          ("-n", "2", "--dist", "loadgroup")),
     *(Suite(version, "another Python", version, ("-e", ".[test]"), "tests", (*PARALLEL, *QUICK))
       for version in ("3.11", "3.12", "3.13") if version != THIS),
 )

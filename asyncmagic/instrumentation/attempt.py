@@ -56,6 +56,7 @@ class Attempt:
         "_attempts",
         "_body",
         "_call",
+        "_closing",
         "_handled",
         "_has_content",
         "_headers",
@@ -84,6 +85,7 @@ class Attempt:
         self._attempts = attempts
         self._request: Request | None = request
         self._call = call
+        self._closing = call.question.format.closing if call is not None else None
         self._answer: Answer | None = None
         self._body: Body | None = None
         self._has_content = False
@@ -127,7 +129,11 @@ class Attempt:
         if self._body is None:
             return
         self._pending.append(data)
-        if not self._has_content or len(self._pending) >= _MOST_PENDING:
+        if (
+            not self._has_content
+            or len(self._pending) >= _MOST_PENDING
+            or (self._closing is not None and self._closing in data)
+        ):
             self._read_early()
 
     @guarded
@@ -184,6 +190,8 @@ class Attempt:
     def _read_early(self) -> None:
         if self._status < 400:
             self._read_pending()
+            if self._answer is not None and self._answer.is_complete:
+                self.end(at=self._last)  # some clients read no further, and keep the rest
 
     def _new_answer(self) -> Answer:
         return Answer(keeps_content=self._call is not None and semconv.INPUT_MESSAGES in self._call.span.attributes)
@@ -277,7 +285,7 @@ def _is_leaving(error: BaseException | None, handled_before: int) -> bool:
 
 
 def _is_retried(error: BaseException | None, status: int) -> bool:
-    return isinstance(error, Exception) or status in (408, 409, 425, 429) or status >= 500
+    return isinstance(error, Exception) or status in (401, 408, 409, 425, 429) or status >= 500
 
 
 def _error_in(message: bytes) -> str | None:

@@ -24,7 +24,8 @@ class Format:
 
     `path` matches the end of the URL's path, and names the model there if the body does not; `provider` is the one
     meant where the host is unknown. `read` adds an answer, or a chunk of one, to what is known. A body without the key
-    `needs`, or a model, is something else. Once there is text, only chunks with one of the words `telling` are read.
+    `needs`, or a model, is something else. Once there is text, only chunks with one of the words `telling` are read;
+    one with the word `closing` is read at once, where clients stop there.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Format:
     read: Callable[[Answer, Json], None]
     needs: str = "model"
     telling: Words | None = None
+    closing: bytes | None = None
     messages: Callable[[Json], list[Any]] = openai.messages
 
 
@@ -54,6 +56,7 @@ FORMATS: tuple[Format, ...] = (
         anthropic.read_message,
         "messages",
         _MESSAGE,
+        b'"message_delta"',
         anthropic.messages,
     ),
     Format(
@@ -98,7 +101,9 @@ PROVIDERS = {
 _HOSTS = re.compile(f"(?:{'|'.join(map(re.escape, PROVIDERS))})$")
 _MODEL = re.compile(rb'"model":\s*"([^"\\]+)"')
 _STREAM = re.compile(rb'"stream":\s*true')
-_AROUND_VECTORS = re.compile(rb'"(model)":\s*"[^"\\]*"|"(?:usage|usageMetadata)":\s*\{[^{}]*\}')
+_AROUND_VECTORS = re.compile(
+    rb'"(model)":\s*"[^"\\]*"|"(?:usage|usageMetadata|billed_units)":\s*\{[^{}]*\}|"prompt_eval_count":\s*\d+'
+)
 _LARGE = 1 << 20
 
 

@@ -118,13 +118,14 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be sent: `frames` one after another, or the `whole` at once."""
+    """What is to be sent: `frames` one after another as a stream of some type, or the `whole` at once."""
 
     prompt: Prompt
     usage: Usage
     whole: Json
     frames: Iterator[Frame] | None = None
     answer: Answer | None = None
+    stream_type: str = "text/event-stream; charset=utf-8"
 
 
 def think(prompt: Prompt) -> Answer:

@@ -1,22 +1,32 @@
-"""OpenAI's chat completions, plain and streaming."""
+"""OpenAI's chat completions, plain and streaming, and what Groq and Mistral do differently."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from asyncmagic.simulator.answer import Answer, Frame, Plan, Prompt, Tool, Turn, Usage, role, think
 from asyncmagic.simulator.schema import Json
 
 
-def plan(body: Json) -> Plan:
-    """Answer a request to `/v1/chat/completions`."""
-    prompt = _prompt(body)
+def plan(body: Json, *, last: Callable[[Answer], Json] = lambda answer: {}) -> Plan:
+    """Answer a request to `/v1/chat/completions`; `last` joins the last chunk of a stream."""
+    prompt = read_prompt(body)
     answer = think(prompt)
-    frames = _frames(body, answer) if prompt.stream else None
+    frames = _frames(body, answer, last) if prompt.stream else None
     return Plan(prompt, answer.usage, {} if frames else _whole(body, answer), frames, answer)
+
+
+def groq_plan(body: Json) -> Plan:
+    """Answer as Groq does: the tokens stand in the last chunk, in a field of its own."""
+    return plan(body, last=lambda answer: {"x_groq": {"id": f"req_{answer.id}", "usage": _usage(answer.usage)}})
+
+
+def mistral_plan(body: Json) -> Plan:
+    """Answer as Mistral does: the tokens stand in the last chunk, asked for or not."""
+    return plan(body, last=lambda answer: {"usage": _usage(answer.usage)})
 
 
 def content_text(content: Any) -> str:
@@ -30,10 +40,11 @@ def tool_choice(choice: Any) -> str:
     """Return `auto`, `none`, `required` or the tool's name from OpenAI's ways to write it."""
     if isinstance(choice, dict):
         return str(choice.get("function", choice).get("name") or choice.get("mode") or "auto")
-    return str(choice or "auto")
+    return {"any": "required"}.get(choice, str(choice or "auto").lower())
 
 
-def _prompt(body: Json) -> Prompt:
+def read_prompt(body: Json) -> Prompt:
+    """Return what a request of this format asks."""
     turns: list[Turn] = []
     for message in body["messages"]:
         content = content_text(message.get("content"))
@@ -41,7 +52,9 @@ def _prompt(body: Json) -> Prompt:
         if content or not calls:
             turns.append(Turn(role(message["role"]), content))
         for call in calls:
-            turns.append(Turn("assistant", call["function"]["arguments"], call["function"]["name"]))
+            arguments = call["function"].get("arguments") or {}
+            written = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            turns.append(Turn("assistant", written, call["function"]["name"]))
     functions = [tool["function"] for tool in body.get("tools") or [] if tool.get("type") == "function"]
     wanted = body.get("response_format") or {}
     schema = (
@@ -79,15 +92,15 @@ def _whole(body: Json, answer: Answer) -> Json:
     return {**_head(body, answer, "chat.completion"), "choices": [choice], "usage": _usage(answer.usage)}
 
 
-def _frames(body: Json, answer: Answer) -> Iterator[Frame]:
+def _frames(body: Json, answer: Answer, last: Callable[[Answer], Json]) -> Iterator[Frame]:
     head = _head(body, answer, "chat.completion.chunk")
     with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
     if with_usage:
         head["usage"] = None
 
-    def chunk(delta: Json, *, tokens: int = 0, finish: str | None = None) -> Frame:
+    def chunk(delta: Json, *, tokens: int = 0, finish: str | None = None, **more: Any) -> Frame:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return Frame(_event({**head, "choices": [choice]}), tokens)
+        return Frame(_event({**head, "choices": [choice], **more}), tokens)
 
     if answer.call is None:
         yield chunk({"role": "assistant", "content": "", "refusal": None})
@@ -99,7 +112,7 @@ def _frames(body: Json, answer: Answer) -> Iterator[Frame]:
         yield chunk({"role": "assistant", "content": None, "tool_calls": [call]})
         for piece in answer.pieces:
             yield chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}, tokens=1)
-    yield chunk({}, finish=answer.finish_reason)
+    yield chunk({}, finish=answer.finish_reason, **last(answer))
     if with_usage:
         yield Frame(_event({**head, "choices": [], "usage": _usage(answer.usage)}))
     yield Frame(b"data: [DONE]\n\n")

@@ -7,8 +7,9 @@ import hashlib
 import math
 import re
 import struct
+from dataclasses import replace
 
-from asyncmagic.simulator.answer import Plan, Prompt, Turn, Usage
+from asyncmagic.simulator.answer import Plan, Prompt, Turn, Usage, unique_id
 from asyncmagic.simulator.schema import Json
 from asyncmagic.simulator.text import tokens
 
@@ -29,8 +30,14 @@ def plan(body: Json) -> Plan:
     ]
     used = sum(len(tokens(text)) for text in texts)
     usage = {"prompt_tokens": used, "total_tokens": used}
-    whole = {"object": "list", "data": vectors, "model": body["model"], "usage": usage}
+    whole = {"id": unique_id(), "object": "list", "data": vectors, "model": body["model"], "usage": usage}
     return Plan(_prompt(body["model"], texts), Usage(used), whole)
+
+
+def plan_of(model: str, texts: list[str], dimensions: int) -> tuple[list[list[float]], Plan]:
+    """Return the vectors of the texts, and a plan whose answer is still to be written."""
+    usage = Usage(sum(len(tokens(text)) for text in texts))
+    return [vector(text, dimensions) for text in texts], Plan(_prompt(model, texts), usage, {})
 
 
 def google_plan(body: Json) -> Plan:
@@ -38,10 +45,10 @@ def google_plan(body: Json) -> Plan:
     requests = body["requests"] if body["action"] == "batchEmbed" else [body]
     texts = [" ".join(part.get("text", "") for part in request["content"]["parts"]) for request in requests]
     config = requests[0].get("embedContentConfig") or requests[0] if requests else {}
-    size = config.get("outputDimensionality") or 3072
-    vectors = [{"values": vector(text, size)} for text in texts]
-    whole: Json = {"embeddings": vectors} if "requests" in body else {"embedding": vectors[0]}
-    return Plan(_prompt(body["model"], texts), Usage(sum(len(tokens(text)) for text in texts)), whole)
+    vectors, plan = plan_of(body["model"], texts, config.get("outputDimensionality") or 3072)
+    values = [{"values": each} for each in vectors]
+    whole: Json = {"embeddings": values} if "requests" in body else {"embedding": values[0]}
+    return replace(plan, whole={**whole, "usageMetadata": {"promptTokenCount": plan.usage.input}})
 
 
 def vector(text: str, dimensions: int) -> list[float]:

@@ -45,6 +45,29 @@ def _google_error(status: int, message: str) -> Json:
     return {"error": {"code": status, "message": message, "status": kinds.get(status, "INVALID_ARGUMENT")}}
 
 
+def _mistral_error(status: int, message: str) -> Json:
+    kind = {401: "unauthorized", 429: "rate_limited"}.get(status, "invalid_request")
+    return {
+        "object": "error",
+        "message": message,
+        "type": kind,
+        "param": None,
+        "code": "1300" if status == 429 else None,
+    }
+
+
+def _cohere_error(status: int, message: str) -> Json:
+    return {"id": "6f0e4d5c", "message": message}
+
+
+def _ollama_error(status: int, message: str) -> Json:
+    return {"error": message}
+
+
 OPENAI = Provider("openai", "x-request-id", _openai_error)
 ANTHROPIC = Provider("anthropic", "request-id", _anthropic_error)
 GOOGLE = Provider("google", "x-request-id", _google_error)
+GROQ = Provider("groq", "x-request-id", _openai_error)
+MISTRAL = Provider("mistral", "x-request-id", _mistral_error)
+COHERE = Provider("cohere", "x-request-id", _cohere_error)
+OLLAMA = Provider("ollama", "x-request-id", _ollama_error)

@@ -36,17 +36,18 @@ class Server:
     """A running simulator; `with` stops it at the end, and so does the end of the process.
 
     `log` lists the exchanges in the order of their ends; `in_flight` and `most_in_flight` count the requests being
-    answered, now and at the busiest moment.
+    answered, now and at the busiest moment. `address` is what the clients of Cohere, Groq and Ollama take.
     """
 
     def __init__(self, settings: Settings, *, port: int = 0) -> None:
         self._service = Service(settings)
         self._sockets = bind_sockets(port, "127.0.0.1", backlog=_BACKLOG)
-        address = f"http://127.0.0.1:{self._sockets[0].getsockname()[1]}"
+        self.address = address = f"http://127.0.0.1:{self._sockets[0].getsockname()[1]}"
         self.base_url = BaseURL(f"{address}/v1")
         self.base_url.server = self
         self.anthropic_base_url = address
         self.google_base_url = address
+        self.mistral_base_url = f"{address}/mistral"
         self._changed: dict[str, tuple[str | None, str]] = {}
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="asyncmagic-simulator", daemon=True)
@@ -110,6 +111,11 @@ class Server:
             "ANTHROPIC_API_KEY": _KEY,
             "GOOGLE_GEMINI_BASE_URL": self.google_base_url,
             "GOOGLE_API_KEY": _KEY,
+            "GROQ_BASE_URL": self.address,
+            "GROQ_API_KEY": _KEY,
+            "CO_API_URL": self.address,
+            "CO_API_KEY": _KEY,
+            "OLLAMA_HOST": self.address,
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
         }

@@ -16,11 +16,21 @@ from typing import Any
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
-from asyncmagic.simulator import chat, embeddings, gemini, messages, models
+from asyncmagic.simulator import chat, cohere, embeddings, gemini, messages, models, ollama
 from asyncmagic.simulator.answer import Frame, Plan, unique_id
 from asyncmagic.simulator.faults import FAULT_HEADER, Fault, Request, named_fault
 from asyncmagic.simulator.log import Exchange
-from asyncmagic.simulator.providers import ANTHROPIC, GOOGLE, MESSAGES, OPENAI, Provider
+from asyncmagic.simulator.providers import (
+    ANTHROPIC,
+    COHERE,
+    GOOGLE,
+    GROQ,
+    MESSAGES,
+    MISTRAL,
+    OLLAMA,
+    OPENAI,
+    Provider,
+)
 from asyncmagic.simulator.responses import Responses
 from asyncmagic.simulator.schema import Json
 
@@ -59,6 +69,14 @@ class Service:
         self.attempts: Counter[bytes] = Counter()
         self.tasks: set[asyncio.Task[None]] = set()
         self.routes = (
+            Route(".*/openai/v1/chat/completions", "chat", GROQ, chat.groq_plan),
+            Route(".*/mistral/v1/chat/completions", "chat", MISTRAL, chat.mistral_plan),
+            Route(".*/mistral/v1/embeddings", "embeddings", MISTRAL, embeddings.plan),
+            Route(".*/v2/chat", "chat", COHERE, cohere.plan),
+            Route(".*/v2/embed", "embeddings", COHERE, cohere.embed_plan),
+            Route(".*/api/chat", "chat", OLLAMA, ollama.chat_plan),
+            Route(".*/api/generate", "generate", OLLAMA, ollama.generate_plan),
+            Route(".*/api/embed", "embeddings", OLLAMA, ollama.embed_plan),
             Route(".*/chat/completions", "chat", OPENAI, chat.plan),
             Route(".*/responses", "responses", OPENAI, Responses()),
             Route(".*/embeddings", "embeddings", OPENAI, embeddings.plan),
@@ -207,7 +225,7 @@ class _Visit:
             held += data
             if weight or early:
                 if self.exchange.first_byte_ns is None:
-                    self.head(200, "text/event-stream; charset=utf-8")
+                    self.head(200, plan.stream_type)
                 if weight and not tokens:
                     self.note(first_token_ns=time.perf_counter_ns())
                 tokens += weight
@@ -215,7 +233,7 @@ class _Visit:
                 await self.write(held)
                 held = b""
         if self.exchange.first_byte_ns is None:
-            self.head(200, "text/event-stream; charset=utf-8")
+            self.head(200, plan.stream_type)
         self.finish(held, plan)
 
     async def until(self, seconds: float) -> None:

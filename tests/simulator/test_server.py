@@ -98,6 +98,11 @@ def test_environ_points_the_sdks_here_until_the_stop(monkeypatch: pytest.MonkeyP
             "ANTHROPIC_API_KEY": "simulator",
             "GOOGLE_GEMINI_BASE_URL": server.google_base_url,
             "GOOGLE_API_KEY": "simulator",
+            "GROQ_BASE_URL": server.address,
+            "GROQ_API_KEY": "simulator",
+            "CO_API_URL": server.address,
+            "CO_API_KEY": "simulator",
+            "OLLAMA_HOST": server.address,
             "NO_PROXY": "example.org,127.0.0.1",
             "no_proxy": "example.org,127.0.0.1",
         }

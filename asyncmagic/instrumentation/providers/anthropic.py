@@ -25,8 +25,10 @@ def read_message(answer: Answer, data: Json) -> None:
             if delta.get("type") == "input_json_delta":
                 answer.calls(arguments=delta.get("partial_json"), index=data.get("index"))
         case "message_delta":
-            answer.finishes((data.get("delta") or {}).get("stop_reason"))
+            stop_reason = (data.get("delta") or {}).get("stop_reason")
+            answer.finishes(stop_reason)
             _read_usage(answer, data.get("usage") or {})
+            answer.is_complete = bool(stop_reason)
         case "message_stop":
             answer.is_complete = True
         case "error":

@@ -26,14 +26,19 @@ def read_chat(answer: Answer, data: Json) -> None:
     answer.finishes(delta.get("finish_reason"))
     if delta.get("error"):
         answer.fails("error")
-    tokens = (delta.get("usage") or {}).get("tokens") or {}
-    answer.uses(read=_whole(tokens.get("input_tokens")), written=_whole(tokens.get("output_tokens")))
+    usage = delta.get("usage") or {}
+    tokens = usage.get("tokens") or {}
+    answer.uses(
+        read=_whole(tokens.get("input_tokens")),
+        written=_whole(tokens.get("output_tokens")),
+        cached=_whole(usage.get("cached_tokens")),
+    )
     answer.is_complete = answer.is_complete or kind == "message-end"
 
 
 def read_embeddings(answer: Answer, data: Json) -> None:
     """An embed answer; the vectors are not looked at."""
-    billed = (data.get("meta") or {}).get("billed_units") or {}
+    billed = (data.get("meta") or data).get("billed_units") or {}
     answer.uses(read=_whole(billed.get("input_tokens")))
 
 
