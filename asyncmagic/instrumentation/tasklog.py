@@ -325,7 +325,8 @@ class TaskLog:
     def _passes_over(self, coroutine: Any) -> bool:
         code = _code(coroutine)
         if code is None:
-            return False
+            # By this the loop closes generators that were left before their end.
+            return type(coroutine).__name__ == "async_generator_athrow"
         self._codes.append(code)
         file, name = code.co_filename, code.co_qualname
         passes = is_housekeeping(file) and not is_wrapper(file) or name.startswith("BaseEventLoop.shutdown_")

@@ -1,4 +1,7 @@
-"""All benches, a table each: `python -m tests.bench`; `--quick` for a first look, names for some of them."""
+"""All benches, a table each: `python -m tests.bench`; `--quick` for a first look, names for some of them.
+
+What follows a name and is not known here goes to that bench: `python -m tests.bench soak --minutes 30`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ BENCHES: dict[str, tuple[str, list[str]]] = {
     "start": ("tests.bench.bench_start", ["--repeats", "1", "--spans", "1000"]),
     "timeline": ("tests.bench.bench_timeline", []),
     "frameworks": ("tests.bench.bench_frameworks", []),
+    "soak": ("tests.bench.soak", ["--minutes", "1"]),
     "lint": ("tests.bench.lint_score", ["cases"]),
     "standard-library": ("tests.bench.standard_library", ["test_tasks", "test_locks"]),
 }
@@ -22,13 +26,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHES)}")
     parser.add_argument("--quick", action="store_true", help="fewer and smaller runs")
-    options = parser.parse_args()
+    options, more = parser.parse_known_args()
     if unknown := set(options.names) - BENCHES.keys():
         parser.error(f"no bench called {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     failed = 0
     for name in options.names or BENCHES:
         module, quick = BENCHES[name]
-        failed |= subprocess.run([sys.executable, "-m", module, *(quick if options.quick else [])]).returncode
+        failed |= subprocess.run([sys.executable, "-m", module, *(quick if options.quick else []), *more]).returncode
     return failed
 
 

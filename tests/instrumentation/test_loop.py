@@ -7,7 +7,7 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -384,3 +384,29 @@ def test_what_was_not_kept_is_counted(loop: VirtualLoop) -> None:
 
     trace = traced(loop, main, max_spans=5)
     assert (len(trace.spans), trace.dropped_spans) == (5, 6)
+
+
+def test_closing_a_generator_that_was_left_is_no_task_of_the_users(loop: VirtualLoop) -> None:
+    tracer = Tracer(clock=loop.clock)
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+
+    async def leave() -> None:
+        async for _ in numbers():
+            break
+        await asyncio.sleep(0.1)
+
+    async def cell() -> list[str]:
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await asyncio.create_task(leave(), name="leave")
+            tracer.end_trace(trace)
+            return [span.name for span in trace.spans]
+
+    assert loop.run_until_complete(cell()) == ["cell", "leave"]
