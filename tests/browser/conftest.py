@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 import nbformat
 import pytest
 
+from tests.browser.view import View
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
@@ -215,6 +217,16 @@ def notebook(server: Server, browser: Browser, request: pytest.FixtureRequest) -
     yield open_notebook
     context.close()
     server.end_sessions()
+
+
+@pytest.fixture
+def view(browser) -> Iterator[View]:
+    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    context.set_default_timeout(5_000)
+    view = View(context.new_page())
+    yield view
+    context.close()
+    assert view.errors == []
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:

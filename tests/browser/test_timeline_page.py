@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,11 @@ from asyncmagic.assets import read, widget_script
 from asyncmagic.delta import DeltaWriter
 from asyncmagic.layout import Layout
 from asyncmagic.tracing import Trace
+from tests.browser.view import TIMELINE, View
 from tests.timelines import HOSTILE, Script, hostile, ms, queue, workshop
 
 pytestmark = pytest.mark.slow
 
-TIMELINE = "document.querySelector('.asyncmagic').timeline"
 #: What anywidget gives to a widget's script, without a kernel behind it.
 FAKE_MODEL = """
 const listeners = new Map();
@@ -37,58 +36,6 @@ import(url).then(({ default: widget }) => {
   window.close_ = [widget.initialize({ model }), widget.render({ model, el: document.querySelector("#here") })];
 });
 """
-
-
-class View:
-    """A page with one timeline on it."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-
-    def show(self, trace: Trace) -> View:
-        self.page.set_content(f"<!doctype html><body style='margin:8px'>{trace.to_html()}")
-        self.page.wait_for_function(f"() => document.querySelector('.asyncmagic') && {TIMELINE}.drawTime !== undefined")
-        return self
-
-    def ask(self, expression: str) -> Any:
-        return self.page.evaluate(f"(() => {{ const t = {TIMELINE}; t.draw(); return {expression}; }})()")
-
-    def range(self) -> list[float]:
-        """The times shown, in seconds."""
-        return [time / 1e6 for time in self.ask("[t.view.from, t.view.to]")]
-
-    def place(self, name: str, number: int = 0) -> tuple[float, float]:
-        """Where the middle of a bar is on the page."""
-        find = """(([name, number]) => { const t = %s; t.draw(); const { store, view } = t;
-          const id = [...Array(store.n).keys()].filter((each) => store.nameOf(each) === name)[number];
-          const line = t.geometry.lines.find(({ layers }) => layers.some((ids) => ids.includes(id)));
-          const box = t.canvas.getBoundingClientRect();
-          const middle = (store.start[id] + store.endOf(id)) / 2;
-          const x = t.gutter + (middle - view.from) / (view.to - view.from) * t.plot;
-          return [box.left + x, box.top + 24 + line.y - view.top + line.h / 2];
-        })"""
-        x, y = self.page.evaluate(f"{find % TIMELINE}({json.dumps([name, number])})")
-        return x, y
-
-    def selected(self) -> str:
-        return str(self.ask("t.view.selected < 0 ? '' : t.store.nameOf(t.view.selected)"))
-
-    def press(self, *keys: str) -> None:
-        self.page.locator(".am-box").focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-
-@pytest.fixture
-def view(browser) -> Iterator[View]:
-    context = browser.new_context(viewport={"width": 1000, "height": 700})
-    context.set_default_timeout(5_000)
-    view = View(context.new_page())
-    yield view
-    context.close()
-    assert view.errors == []
 
 
 @pytest.fixture
@@ -352,17 +299,3 @@ def test_a_lost_delta_is_asked_for(live):
     late = writer.write(range(5, 20), {"seq": 1}, now=trace.end)
     view.page.evaluate("text => model.tell(text)", base64.b64encode(late).decode())
     view.page.wait_for_function("() => window.sent.some(({ type }) => type === 'resend')")
-
-
-def test_axe_finds_nothing_to_complain_about(view):
-    found = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).parents]
-    axe = next((path for path in found if path.exists()), None)
-    if axe is None:
-        pytest.skip("axe-core is not installed (npm install axe-core)")
-    view.show(workshop())
-    view.page.get_by_role("button", name="Table").click()
-    view.page.get_by_role("searchbox").fill("gpt")
-    view.press("ArrowRight", "Enter")
-    view.page.evaluate(axe.read_text("utf-8"))
-    violations = view.page.evaluate("axe.run(document.querySelector('.asyncmagic')).then((found) => found.violations)")
-    assert [(each["id"], each["nodes"][0]["html"]) for each in violations] == []
