@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -21,13 +22,14 @@ class Registry(Mapping[str, Callable[..., Any]]):
         self._table = table
         self._group = group
 
-    @property
+    @cached_property
     def references(self) -> dict[str, str]:
         """Every known name with its reference, nothing imported."""
-        from importlib.metadata import entry_points  # Slow to import, and most names are built in.
+        # Slow: it reads a file of every installed package. Most names are built in, and nobody asks for them here.
+        from importlib.metadata import entry_points
 
         others = {point.name: point.value for point in entry_points(group=self._group)}
-        return {**others, **self._table} if others else dict(self._table)
+        return {**others, **self._table}
 
     def __getitem__(self, name: str) -> Callable[..., Any]:
         reference = self._table.get(name) or self.references.get(name)
