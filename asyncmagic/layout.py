@@ -72,7 +72,10 @@ class Block:
 @dataclass(slots=True)
 class _Group:
     rows: list[int] = field(default_factory=list)
-    free: list[int] = field(default_factory=list)  # heap of lanes whose agent has ended
+    ended: list[tuple[int, int, int]] = field(default_factory=list)  # heap of ends, the lanes they free, and whose
+    free: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # heap of lanes whose agent has ended, and which one that is
     lanes: list[int] = field(default_factory=list)  # the last row of each lane
 
 
@@ -271,19 +274,20 @@ class Layout:
             group.lanes[row.lane] = row.index
             self.changed_rows.add(row.index)
         if row.lane >= 0 and span.end is not None and group.lanes[row.lane] == row.index:
-            heapq.heappush(group.free, row.lane)
+            heapq.heappush(group.ended, (span.end, row.lane, row.index))
 
     def _take_lane(self, group: _Group, begun: int) -> int:
-        early: list[int] = []
-        try:
-            while group.free:
-                lane = heapq.heappop(group.free)
-                if self._is_free(self.rows[group.lanes[lane]].owner, begun):
-                    return lane
-                early.append(lane)
-        finally:
-            for lane in early:
-                heapq.heappush(group.free, lane)
+        """Return the first lane that is free by then, without looking through all: there may be ten thousand."""
+        while group.ended and group.ended[0][0] <= begun:
+            heapq.heappush(group.free, heapq.heappop(group.ended)[1:])
+        while group.free:
+            lane, row = group.free[0]
+            is_taken = group.lanes[lane] != row
+            if not is_taken and not self._is_free(self.rows[row].owner, begun):
+                break
+            heapq.heappop(group.free)
+            if not is_taken:
+                return lane
         group.lanes.append(-1)
         return len(group.lanes) - 1
 

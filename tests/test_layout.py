@@ -125,6 +125,16 @@ def test_many_agents_of_one_list_fold_to_the_lanes_in_use():
         assert all(end <= start for (_, end), (start, _) in pairwise(agents))
 
 
+@pytest.mark.timeout(20)
+def test_ten_thousand_agents_at_once_have_a_lane_each_and_are_soon_placed():
+    script = Script()
+    for number in range(20_000):
+        script.span(f"answers[{number}]", 1, 5 if number % 2 else 4)
+    script.span("answers[20000]", 4, 6)
+    (block,) = Layout.of(script.end(10)).blocks()
+    assert [len(block.lines), len(block.lines[0])] == [20_000, 2]
+
+
 def test_a_few_agents_of_one_list_keep_their_rows():
     assert len(Layout.of(queue(count=FOLD_ABOVE, limit=4)).blocks()) == FOLD_ABOVE
 

@@ -94,8 +94,14 @@ CELLS = [
     "%%agents --fail-fast\nfirst = [ask(f'{n} {i}', 'gpt-5-404' if i == 3 else 'gpt-5') for i in range(6)]",
     "%%agents\nblocked = [busy(0.12), ask('{n}', stream=True), spinning(500)]",
     "%%agents --limit 3\nat_work = [threads() for _ in range(6)]",
-    "%%asynctrace\nasync with asyncio.TaskGroup() as group:\n"
-    "    for i in range(20):\n        group.create_task(spinning(20))\ntry:\n    await asyncio.wait_for(ask('{n}', 'gpt-5-hang'), 0.2)\nexcept TimeoutError:\n    pass",
+    """%%asynctrace
+async with asyncio.TaskGroup() as group:
+    for i in range(20):
+        group.create_task(spinning(20))
+try:
+    await asyncio.wait_for(ask('{n}', 'gpt-5-hang'), 0.2)
+except TimeoutError:
+    pass""",
     "%%agents --return-exceptions\n"
     "victims = [asyncio.create_task(ask(f'{n} {i}', 'gpt-5-slow0.5')) for i in range(4)]\n"
     "await asyncio.sleep(0.1)\nfor victim in victims[:2]:\n    victim.cancel()\n"
