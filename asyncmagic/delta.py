@@ -131,7 +131,8 @@ class DeltaWriter:
         links = [
             [self.layout.index[link.span_id], plain(link.name)]
             for link in list(span.links)
-            if link.span_id in self.layout.index
+            # A handoff is drawn in the row of the agent that it comes from: the arrow begins there anyway.
+            if link.span_id in self.layout.index and link.name != "from"
         ]
         if links:
             pairs.append(("links", links))

@@ -106,11 +106,16 @@ class Scopes(Watcher):
 
     @guarded
     def hand_off(self, source: Span | None, source_name: str, target_name: str, key: Hashable) -> None:
-        """Note that one agent leaves the work to another: linked to whoever arrives at `key`."""
+        """Note that one agent leaves the work to another: linked to both, as soon as the other arrives at `key`."""
         parent = source if source is not None else self.tracer.current()
         if parent is None:
             return
         span = self.tracer.start_span(f"handoff {source_name} → {target_name}", kind="handoff", parent=parent)
+        agent: Span | None = parent
+        while agent is not None and agent.kind != "invoke_agent":
+            agent = agent.shown_parent()
+        if agent is not None:
+            self.tracer.add_link(span, agent, "from")
         self.tracer.end_span(span)
         self._handoffs[key] = span
 

@@ -56,7 +56,9 @@ def _watch(events: _Events, module: ModuleType) -> Iterator[None]:
 
     @wraps(emit)
     def tell(self: Any, source: Any, event: Any) -> Any:
-        events.happens(source, event)
+        # The event does not say which call of the model it answers: the method that sends it knows.
+        call_id = sys._getframe(1).f_locals.get("call_id") if event.type == "tool_usage_started" else None
+        events.happens(source, event, call_id)
         return emit(self, source, event)
 
     with patched(module.CrewAIEventsBus, "emit", tell):
@@ -113,14 +115,14 @@ class _Events(Scopes):
     """
 
     @guarded
-    def happens(self, source: Any, event: Any) -> None:
+    def happens(self, source: Any, event: Any, call_id: str | None = None) -> None:
         subject, _, phase = event.type.rpartition("_")
         what = _SUBJECTS.get(subject)
         if what is None or (subject in ("flow", "method_execution") and type(source).__module__.startswith("crewai.")):
             return  # CrewAI's own agents are flows too
         key = (subject, what(source, event))
         if phase == "started":
-            self._start(key, subject, source, event)
+            self._start(key, subject, source, event, call_id)
         elif phase in ("failed", "error"):
             self.close(key, error=_error(event.error), message=str(event.error))
         elif phase in ("completed", "finished"):
@@ -143,7 +145,7 @@ class _Events(Scopes):
             if above is outermost:
                 self.close(key, error=error)
 
-    def _start(self, key: Hashable, subject: str, source: Any, event: Any) -> None:
+    def _start(self, key: Hashable, subject: str, source: Any, event: Any, call_id: str | None) -> None:
         match subject:
             case "crew_kickoff":
                 self.open_agent(key, event.crew_name or "crew")
@@ -152,7 +154,7 @@ class _Events(Scopes):
             case "lite_agent_execution":
                 self.open_agent(key, event.agent_info["role"].strip())
             case "tool_usage":
-                self.open_tool(key, event.tool_name, arguments=event.tool_args)
+                self.open_tool(key, event.tool_name, call_id=call_id, arguments=event.tool_args)
             case "flow":
                 self.open(key, event.flow_name)
             case "method_execution":

@@ -12,6 +12,7 @@ from typing import Any
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
 from asyncmagic.instrumentation._scopes import Scopes
+from asyncmagic.tracing.semconv import TOOL_CALL_ID, TOOL_NAME
 from asyncmagic.tracing.tracer import Tracer
 
 LIBRARY = "agents"
@@ -23,7 +24,10 @@ _TRANSPARENT = frozenset(("task", "turn", "response", "generation"))
 def instrument(tracer: Tracer) -> Iterator[None]:
     """Watch the OpenAI Agents SDK, as soon as it is imported."""
     spans = _Spans(tracer, "OpenAI Agents")
-    with when_imported("agents.tracing.spans", partial(_watch, spans)):
+    with (
+        when_imported("agents.tracing.spans", partial(_watch, spans)),
+        when_imported("agents.tool_context", partial(_watch_calls, spans)),
+    ):
         try:
             yield
         finally:
@@ -45,6 +49,21 @@ def _watch(spans: _Spans, module: ModuleType) -> Iterator[None]:
             stack.enter_context(patched(kind, "start", _before(spans.starts, kind.start)))
             stack.enter_context(patched(kind, "finish", _before(spans.finishes, kind.finish)))
             stack.enter_context(patched(kind, "set_error", _before(spans.fails, kind.set_error)))
+        yield
+
+
+@contextmanager
+def _watch_calls(spans: _Spans, module: ModuleType) -> Iterator[None]:
+    # A tool's span does not say which call of the model it answers: the context does that is then made for it.
+    context = module.ToolContext
+    original = context.__init__
+
+    @wraps(original)
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        spans.serves(self.tool_name, self.tool_call_id)
+
+    with patched(context, "__init__", make):
         yield
 
 
@@ -84,6 +103,12 @@ class _Spans(Scopes):
                 name = getattr(data, "name", None) or getattr(data, "server", None) or ""
                 self.open(theirs, name if data.type == "custom" else f"{data.type} {name}".rstrip())
         self._handled[theirs] = sys.exception()
+
+    @guarded
+    def serves(self, tool: str, call_id: str) -> None:
+        span = self.tracer.current()
+        if span is not None and span.attributes.get(TOOL_NAME) == tool and TOOL_CALL_ID not in span.attributes:
+            self.tracer.set_attributes(span, {TOOL_CALL_ID: call_id})
 
     @guarded
     def fails(self, theirs: Any, error: Any) -> None:

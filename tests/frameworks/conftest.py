@@ -119,7 +119,7 @@ def line(span: Span, trace: Trace) -> str:
         parts.append(f"({span.kind})")
     if span.outcome != "done":
         parts.append(": ".join(filter(None, (f"· {span.outcome}", str(span.attributes.get("error.type", ""))))))
-    parts += [f"⇒ {trace[link.span_id].name}" for link in span.links]
+    parts += [f"{'⇐' if link.name == 'from' else '⇒'} {trace[link.span_id].name}" for link in span.links]
     return " ".join(parts)
 
 

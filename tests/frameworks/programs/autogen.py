@@ -56,7 +56,7 @@ alpha
             chat gpt-5
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff Alpha → Writer ⇒ invoke_agent Writer
+            handoff Alpha → Writer ⇐ invoke_agent Alpha ⇒ invoke_agent Writer
         invoke_agent Writer
             chat gpt-5
                 POST /v1/chat/completions
@@ -73,7 +73,7 @@ beta
                 POST /v1/chat/completions · failed: 429
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff Beta → Writer ⇒ invoke_agent Writer
+            handoff Beta → Writer ⇐ invoke_agent Beta ⇒ invoke_agent Writer
         invoke_agent Writer
             chat gpt-5
                 POST /v1/chat/completions
@@ -87,7 +87,7 @@ gamma
             chat gpt-5
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff Gamma → Writer ⇒ invoke_agent Writer
+            handoff Gamma → Writer ⇐ invoke_agent Gamma ⇒ invoke_agent Writer
         invoke_agent Writer
             chat gpt-5
                 POST /v1/chat/completions

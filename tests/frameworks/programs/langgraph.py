@@ -62,7 +62,7 @@ alpha
             chat gpt-5
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff a → writer ⇒ invoke_agent writer
+            handoff a → writer ⇐ invoke_agent a ⇒ invoke_agent writer
         invoke_agent writer
             chat gpt-5
                 POST /v1/chat/completions
@@ -77,7 +77,7 @@ beta
                 POST /v1/chat/completions · failed: 429
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff b → writer ⇒ invoke_agent writer
+            handoff b → writer ⇐ invoke_agent b ⇒ invoke_agent writer
         invoke_agent writer
             chat gpt-5
                 POST /v1/chat/completions
@@ -90,7 +90,7 @@ gamma
             chat gpt-5
                 POST /v1/chat/completions
             execute_tool transfer_to_writer
-            handoff c → writer ⇒ invoke_agent writer
+            handoff c → writer ⇐ invoke_agent c ⇒ invoke_agent writer
         invoke_agent writer
             chat gpt-5
                 POST /v1/chat/completions

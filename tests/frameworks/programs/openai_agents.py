@@ -40,7 +40,7 @@ alpha
         execute_tool get_weather
         chat gpt-5
             POST /v1/responses
-        handoff Alpha → Writer ⇒ invoke_agent Writer
+        handoff Alpha → Writer ⇐ invoke_agent Alpha ⇒ invoke_agent Writer
     invoke_agent Writer
         chat gpt-5
             POST /v1/responses
@@ -54,7 +54,7 @@ beta
         chat gpt-5-429
             POST /v1/responses · failed: 429
             POST /v1/responses
-        handoff Beta → Writer ⇒ invoke_agent Writer
+        handoff Beta → Writer ⇐ invoke_agent Beta ⇒ invoke_agent Writer
     invoke_agent Writer
         chat gpt-5
             POST /v1/responses
@@ -65,7 +65,7 @@ gamma
         execute_tool get_weather
         chat gpt-5
             POST /v1/responses
-        handoff Gamma → Writer ⇒ invoke_agent Writer
+        handoff Gamma → Writer ⇐ invoke_agent Gamma ⇒ invoke_agent Writer
     invoke_agent Writer
         chat gpt-5
             POST /v1/responses
