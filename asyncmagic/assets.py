@@ -7,7 +7,11 @@ from functools import cache
 from pathlib import Path
 
 _STATIC = Path(__file__).with_name("static")
-_VIEWER = ("trace.js", "paint.js", "query.js", "describe.js", "timeline.js")
+_VIEWER = (
+    *("trace.js", "words.js", "rows.js", "query.js", "describe.js"),  # from deltas to words and numbers
+    *("theme.js", "bars.js", "paint.js"),  # to pixels
+    *("page.js", "controls.js", "panels.js", "build.js", "timeline.js"),  # on a page
+)
 
 
 @cache

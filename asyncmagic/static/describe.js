@@ -1,6 +1,6 @@
 // A span in words: for the card under the pointer, the details, the clipboard, the table and the screen reader.
 import { KINDS, OUTCOMES } from "./trace.js";
-import { bandLabel, duration, stateNow } from "./paint.js";
+import { bandLabel, duration, stateNow } from "./words.js";
 
 const KIND_WORDS = { cell: "cell", task: "task", thread: "thread", process: "process", invoke_agent: "agent", execute_tool: "tool call",
   handoff: "handoff", chat: "model call", embeddings: "embeddings call", http: "HTTP request", blocked: "blocked loop", span: "span" };

@@ -1,6 +1,6 @@
 // What the search box understands. Pure: a text becomes a question to ask of each span.
 import { KINDS, OUTCOMES } from "./trace.js";
-import { stateNow } from "./paint.js";
+import { stateNow } from "./words.js";
 
 const UNITS = { us: 1, µs: 1, ms: 1e3, s: 1e6, min: 60e6 };
 
@@ -34,4 +34,14 @@ function parseWord(word) {
   if (key) return (store, id) => Object.entries(store.attributes(id)).some(([name, fact]) => name.toLowerCase().includes(key.toLowerCase()) && String(fact).toLowerCase().includes(value));
   if (OUTCOMES.includes(value) && value !== "open") return (store, id) => OUTCOMES[store.outcome[id]] === value;
   return (store, id) => store.nameOf(id).toLowerCase().includes(value);
+}
+
+/** What one may search for in this run: offered below the search box. @return {string[]} */
+export function suggestions(store) {
+  const kinds = new Set(store.kind.subarray(1, store.n));
+  const models = new Set(store.calls.slice(0, 5000).map((id) => store.value(id, "gen_ai.request.model")).filter(Boolean));
+  const agents = new Set(store.rows.slice(1, 200).map(({ name }) => name));
+  const quote = (text) => (/\s/.test(text) ? `"${text}"` : text);
+  return [...["failed", "cancelled", "state:waiting", "status:429", ">1s", "<100ms"], ...[...kinds].map((kind) => `kind:${KINDS[kind]}`),
+    ...[...models].map((model) => `model:${quote(model)}`), ...[...agents].slice(0, 30).map((name) => `agent:${quote(name)}`)];
 }

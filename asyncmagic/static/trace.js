@@ -3,11 +3,10 @@ export const KINDS = ["cell", "task", "thread", "process", "invoke_agent", "exec
   "embeddings", "http", "blocked", "span"];
 export const OUTCOMES = ["open", "done", "failed", "cancelled"];
 export const STATES = ["queued", "running", "waiting", "ready"];
-export const FOLD_ABOVE = 24;
 const MAGIC = 0x31544d41;
 const [TASK, CHAT, EMBEDDINGS, HTTP, BLOCKED] = ["task", "chat", "embeddings", "http", "blocked"].map((k) => KINDS.indexOf(k));
 const COLUMNS = { start: Float64Array, end: Float64Array, first: Float64Array, parent: Int32Array, name: Int32Array,
-  row: Int32Array, sub: Int16Array, kind: Uint8Array, outcome: Uint8Array };
+  row: Int32Array, sub: Int16Array, kind: Uint8Array, outcome: Uint8Array, status: Uint16Array, wait: Float32Array };
 
 /** Return the bytes of a delta, inflated where the kernel compressed them. @param {DataView|ArrayBuffer} message */
 export async function unpack(message) {
@@ -89,7 +88,11 @@ export class TraceStore {
       this.last = Math.max(this.last, lengths[i] < 0 ? start : start + lengths[i]);
       if (isNew) this.#note(id);
     }
-    for (const [index, ...fact] of head.facts ?? []) this.facts.set(index, fact);
+    for (const [index, ...fact] of head.facts ?? []) {
+      this.facts.set(index, fact);
+      this.status[index] = this.value(index, "http.response.status_code") ?? 0;
+      this.wait[index] = (this.value(index, "asyncmagic.connection_wait") ?? 0) * 1e6;
+    }
     for (let i = 0; i < changes; i++) {
       let states = this.states.get(owners[i]);
       if (!states) this.states.set(owners[i], (states = { time: [], code: [], detail: [] }));
@@ -221,92 +224,4 @@ export function isCall(kind) {
 
 export function isTask(kind) {
   return kind <= TASK;
-}
-
-/**
- * What is drawn together under one label: rows in the order of their start, called agents below callers, large groups
- * folded to the lanes that were in use. @param {TraceStore} store
- * @param {{folded?: Map<string, boolean>, keep?: (row) => boolean, order?: (a, b) => number}} options
- */
-export function blocksOf(store, { folded = new Map(), keep = () => true, order = null } = {}) {
-  const sizes = new Map();
-  const deepest = new Int16Array(store.rows.length);
-  for (let id = 0; id < store.n; id++) deepest[store.row[id]] = Math.max(deepest[store.row[id]], store.sub[id]);
-  const keyOf = (row) => `${row.parent} ${row.group}`;
-  for (const row of store.rows) if (row.group) sizes.set(keyOf(row), (sizes.get(keyOf(row)) ?? 0) + 1);
-  const below = new Map();
-  for (const row of store.rows) {
-    if (!below.has(row.parent)) below.set(row.parent, []);
-    below.get(row.parent).push(row);
-  }
-  const pending = [...(below.get(-1) ?? [])];
-  if (order) pending.sort((a, b) => (a.index && b.index ? order(a, b) : a.index - b.index));
-  pending.reverse();
-  const blocks = [];
-  const ofRow = new Array(store.rows.length);
-  const ofGroup = new Map();
-  while (pending.length) {
-    const row = pending.pop();
-    pending.push(...[...(below.get(row.index) ?? [])].reverse());
-    const isFolded = row.group && (folded.get(keyOf(row)) ?? sizes.get(keyOf(row)) > FOLD_ABOVE);
-    if (!row.index && !deepest[0] && store.rows.length > 1) continue;
-    if (row.index && !keep(row)) continue;
-    let block = isFolded ? ofGroup.get(keyOf(row)) : undefined;
-    if (!block) {
-      block = { name: isFolded ? row.group : row.name, depth: row.depth, rows: [], isFolded: !!isFolded, lines: [],
-        group: row.group && keyOf(row), size: sizes.get(keyOf(row)) ?? 1 };
-      blocks.push(block);
-      if (isFolded) ofGroup.set(keyOf(row), block);
-    }
-    block.rows.push(row);
-    ofRow[row.index] = block;
-  }
-  // Each line is a list of layers; the spans of one layer never overlap, so that a binary search finds them.
-  for (let id = 0; id < store.n; id++) {
-    const block = ofRow[store.row[id]];
-    const sub = store.sub[id];
-    if (!block || sub < 0 || store.isInside(id)) continue;
-    const line = block.isFolded ? store.rows[store.row[id]].lane : sub;
-    if (line < 0) continue;
-    while (block.lines.length <= line) block.lines.push([]);
-    const layers = block.lines[line];
-    const layer = block.isFolded ? sub : 0;
-    while (layers.length <= layer) layers.push([]);
-    layers[layer].push(id);
-  }
-  const byStart = (a, b) => store.start[a] - store.start[b] || a - b;
-  for (const block of blocks) for (const layers of block.lines) for (const ids of layers) if (!isSorted(ids, store.start)) ids.sort(byStart);
-  return blocks;
-}
-
-function isSorted(ids, start) {
-  for (let i = 1; i < ids.length; i++) if (start[ids[i]] < start[ids[i - 1]]) return false;
-  return true;
-}
-
-/** How many calls (agents where there is no call) were in flight over time. @return {{time: number[], count: number[], most: number}} */
-export function inFlight(store) {
-  const ids = (store.calls.length ? store.calls : store.rows.filter((row) => isTask(store.kind[row.owner]) && store.kind[row.owner]).map((row) => row.owner))
-    .filter((id) => store.begun(id) === store.begun(id));
-  // Sorted apart, starts and ends need no pairs: typed arrays sort fast.
-  const starts = Float64Array.from(ids, (id) => store.begun(id)).sort();
-  const ends = Float64Array.from(ids, (id) => store.endOf(id)).sort();
-  // Of very many changes only the most at once in each of some thousand steps is kept: the strip has no more pixels.
-  const step = ids.length > 5000 ? (ends[ends.length - 1] - starts[0]) / 4000 : 0;
-  const time = [0];
-  const count = [0];
-  let most = 0;
-  for (let i = 0, j = 0; j < ends.length;) {
-    const when = i < starts.length && starts[i] < ends[j] ? starts[i++] : ends[j++];
-    const now = i - j;
-    most = Math.max(most, now);
-    const at = time.length - 1;
-    if (time[at] === when) count[at] = now;
-    else if (when - time[at] < step && j < ends.length) count[at] = Math.max(count[at], now);
-    else {
-      time.push(when);
-      count.push(now);
-    }
-  }
-  return { time, count, most, ofCalls: store.calls.length > 0 };
 }

@@ -1,6 +1,7 @@
 // Glue between the kernel and the timelines of a run: deltas come in, Cancel goes out.
 import { TraceStore, unpack } from "./trace.js";
-import { Timeline, element } from "./timeline.js";
+import { Timeline } from "./timeline.js";
+import { element } from "./page.js";
 
 // By the model's key and, once it is known, by the trace's id: what an output of the cell shows finds its run here.
 const live = (globalThis.__asyncmagic ??= new Map());

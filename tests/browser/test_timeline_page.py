@@ -187,9 +187,9 @@ def test_rows_are_sorted_folded_and_unfolded(view):
     box = view.page.locator(".am-box canvas").last.bounding_box()
     view.page.mouse.click(box["x"] + 40, box["y"] + 40)
     assert view.ask("t.geometry.blocks.length") == 40
-    view.page.get_by_role("combobox").select_option("failed first")
+    view.page.get_by_role("combobox", name="Order of rows").select_option("failed first")
     assert view.ask("t.geometry.blocks[0].name") == "answers[0]"
-    view.page.get_by_role("combobox").select_option("longest")
+    view.page.get_by_role("combobox", name="Order of rows").select_option("longest")
     longest = "t.geometry.blocks.map(({ rows: [row] }) => t.store.end[row.owner] - t.store.begun(row.owner))"
     assert view.ask(longest) == sorted(view.ask(longest), reverse=True)
 

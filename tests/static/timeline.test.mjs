@@ -1,9 +1,10 @@
 // From spans to words and places: the parts of the picture that need no page.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TraceStore, blocksOf } from "../../asyncmagic/static/trace.js";
-import { afterPixel, duration, firstVisible, geometry, niceStep, tickLabel, ticks } from "../../asyncmagic/static/paint.js";
-import { parseQuery } from "../../asyncmagic/static/query.js";
+import { TraceStore } from "../../asyncmagic/static/trace.js";
+import { afterPixel, blocksOf, firstVisible, geometry } from "../../asyncmagic/static/rows.js";
+import { duration, niceStep, tickLabel, ticks } from "../../asyncmagic/static/words.js";
+import { parseQuery, suggestions } from "../../asyncmagic/static/query.js";
 import { asText, facts, sentence, tableOf } from "../../asyncmagic/static/describe.js";
 import { delta, task } from "./delta.mjs";
 

@@ -1,7 +1,8 @@
 // The page's memory of a trace: deltas in any order of growth, rows, calls in flight.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { KINDS, TraceStore, blocksOf, inFlight, unpack } from "../../asyncmagic/static/trace.js";
+import { KINDS, TraceStore, unpack } from "../../asyncmagic/static/trace.js";
+import { blocksOf, inFlight } from "../../asyncmagic/static/rows.js";
 import { delta, task } from "./delta.mjs";
 
 test("spans that were announced and then ended are one span", () => {
