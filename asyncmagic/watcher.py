@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os.path
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -72,6 +74,7 @@ class CellWatcher:
         self._cells: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._broken: set[str] = set()
         self._said: dict[Diagnostic, str] = {}
+        tracer.name_file = self._name_file
         self._aftermath = Aftermath(shell.user_ns, self._cells.get, on_late=self._show_late)
 
     # -- what the magics set
@@ -103,6 +106,7 @@ class CellWatcher:
         return f"cells are checked for: {', '.join(self.settings.rules) or 'nothing'}"
 
     def close(self) -> None:
+        tracer.name_file = os.path.basename
         self._aftermath.close()
 
     # -- around a cell
@@ -169,6 +173,13 @@ class CellWatcher:
             self._cells.move_to_end(name)
         while len(self._cells) > _REMEMBERED:
             self._cells.popitem(last=False)
+
+    def _name_file(self, file: str) -> str:
+        """Call the file of a cell by the cell's number: its path is made up, or a temporary one."""
+        number = getattr(self.shell.compile, "_filename_map", {}).get(file)
+        if number is None and (found := re.search(r"\d+", self._cells.get(file, ("",))[0])):
+            number = found[0]
+        return f"cell [{number}]" if number else os.path.basename(file)  # noqa: PTH119
 
     # -- saying it
 

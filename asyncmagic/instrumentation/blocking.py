@@ -14,10 +14,10 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from asyncmagic.instrumentation.places import is_housekeeping, is_users, line_at
+from asyncmagic.instrumentation.places import describe, is_housekeeping, is_users, line_at
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
-from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_FILE, CODE_FUNCTION, CODE_LINE, FIRST_CHUNK
+from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, FIRST_CHUNK
 from asyncmagic.tracing.tracer import Tracer
 
 #: Seconds between looks at the loop: while steps are short, and while one is long.
@@ -53,8 +53,9 @@ class Samples:
         if stacks:
             code, instruction = _innermost(stacks)
             line = line_at(code, instruction)
-            name = f"{self._tracer.name_file(code.co_filename)}:{line} {code.co_name}"
-            attributes = {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname}
+            function = "" if code.co_name.startswith(("<module>", "<cell line")) else f" {code.co_name}"
+            name = f"{self._tracer.name_file(code.co_filename)}:{line}{function}"
+            attributes = describe(code, line, self._tracer.name_file)
             attributes[BLOCKED_BY] = _culprit(stacks, code, instruction)
         collecting = sum(max(min(end, stop) - max(start, begun), 0) for begun, stop in self.collections)
         if collecting > (end - start) / 2:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from asyncio import tasks
-from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +13,7 @@ from weakref import WeakKeyDictionary
 from asyncmagic.instrumentation.places import is_housekeeping, is_users
 from asyncmagic.instrumentation.waits import task_name
 from asyncmagic.tracing.redaction import redact
+from asyncmagic.tracing.tracer import Tracer
 
 Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
@@ -33,8 +33,8 @@ _LOOP = {"run_once", "_run_once", "_run"}
 class Cancels:
     """Notes who cancelled which waiting task; keeps no task. Before a task waits for the first time, nobody is seen."""
 
-    def __init__(self, name_file: Callable[[str], str]) -> None:
-        self._name_file = name_file
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
         self._who: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
     def note(self, task: asyncio.Task[Any], future: Any) -> None:
@@ -63,7 +63,7 @@ class Cancels:
             code = frame.f_code
             what = what or _caller(code)
             if is_users(code.co_filename) and not is_housekeeping(code.co_filename):
-                place = f"{self._name_file(code.co_filename)}:{frame.f_lineno}"
+                place = f"{self._tracer.name_file(code.co_filename)}:{frame.f_lineno}"
                 break
             frame = frame.f_back
         if not what and not place and isinstance(future, asyncio.Task):
@@ -81,8 +81,16 @@ class Cancels:
         if not what and not place:
             return message
         if not what:
-            what = "itself" if actor is task else f"task {task_name(actor)}" if actor is not None else "a callback"
+            what = "itself" if actor is task else _name(actor)
         return f"{what} ({place})" + (f": {message}" if message else "")
+
+
+def _name(actor: asyncio.Task[Any] | None) -> str:
+    if actor is None:
+        return "a callback"
+    code = getattr(actor.get_coro(), "cr_code", None)
+    is_kernels = code is not None and is_housekeeping(code.co_filename)
+    return "the cell" if is_kernels else f"task {task_name(actor)}"
 
 
 def _message(future: Any) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 
 from asyncmagic.tracing.model import Attributes
-from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, CODE_STACK
+from asyncmagic.tracing.semconv import CODE_CELL, CODE_FILE, CODE_FUNCTION, CODE_LINE, CODE_STACK
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _WRAPPERS = str(Path(__file__).parent) + os.sep
@@ -59,7 +60,7 @@ def is_housekeeping(filename: str) -> bool:
 
 
 def is_wrapper(filename: str) -> bool:
-    """Whether the file is an instrumentor's: its coroutines stand around those of a library that the user has called."""
+    """Whether the file is an instrumentor's: its coroutines stand around those of a library that the user calls."""
     return filename.startswith(_WRAPPERS)
 
 
@@ -99,6 +100,19 @@ def _describe(frames: list[FrameType]) -> Attributes:
     code, line = frames[0].f_code, frames[0].f_lineno
     stack = "\n".join(f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_qualname}" for frame in frames)
     return {CODE_FILE: code.co_filename, CODE_LINE: line, CODE_FUNCTION: code.co_qualname, CODE_STACK: stack}
+
+
+def describe(code: CodeType, line: int, name_file: Callable[[str], str]) -> Attributes:
+    """Return a place as `code.*` attributes, and the cell where `name_file` knows it by its number."""
+    attributes: Attributes = {CODE_FUNCTION: code.co_qualname, CODE_LINE: line, CODE_FILE: code.co_filename}
+    if is_cell(name := name_file(code.co_filename)):
+        attributes[CODE_CELL] = name
+    return attributes
+
+
+def is_cell(name: str) -> bool:
+    """Whether `Tracer.name_file` has given this name to a cell."""
+    return name.startswith("cell [")
 
 
 def line_at(code: CodeType, instruction: int) -> int:

@@ -18,10 +18,10 @@ from typing import Any
 from weakref import ref
 
 from asyncmagic.instrumentation.cancels import Cancels
-from asyncmagic.instrumentation.places import is_housekeeping, is_wrapper, library
+from asyncmagic.instrumentation.places import describe, is_housekeeping, is_wrapper, library
 from asyncmagic.instrumentation.waits import Waits, given_name
 from asyncmagic.tracing.model import Attributes, Span, StateLog
-from asyncmagic.tracing.semconv import CODE_FILE, CODE_FUNCTION, CODE_LINE, LIBRARY
+from asyncmagic.tracing.semconv import LIBRARY
 from asyncmagic.tracing.tracer import Tracer, _current_span, type_name
 
 #: A wait at least this long, in seconds, is looked up: shorter ones would cost more than they tell.
@@ -87,8 +87,8 @@ class TaskLog:
         self.tracer = tracer
         self.thread = threading.get_ident()
         self.now = seconds(tracer)
-        self.waits = Waits()
-        self.cancels = Cancels(lambda file: tracer.name_file(file))
+        self.waits = Waits(tracer)
+        self.cancels = Cancels(tracer)
         #: By the index of a task that ended cancelled: who did it.
         self.cancelled_by: dict[int, str] = {}
         self.live: dict[int, TaskRecord] = {}
@@ -329,7 +329,7 @@ class TaskLog:
             return type(coroutine).__name__ == "async_generator_athrow"
         self._codes.append(code)
         file, name = code.co_filename, code.co_qualname
-        passes = is_housekeeping(file) and not is_wrapper(file) or name.startswith("BaseEventLoop.shutdown_")
+        passes = (is_housekeeping(file) and not is_wrapper(file)) or name.startswith("BaseEventLoop.shutdown_")
         self._is_passed_over[id(code)] = passes
         return passes
 
@@ -489,11 +489,7 @@ class TaskLog:
         attributes = self._described.get(site)
         if attributes is None:
             code, line = self._places[site]
-            attributes = self._described[site] = {
-                CODE_FUNCTION: code.co_qualname,
-                CODE_LINE: line,
-                CODE_FILE: code.co_filename,
-            }
+            attributes = self._described[site] = describe(code, line, self.tracer.name_file)
             if (name_of_library := self._library(code)) is not None:
                 attributes[LIBRARY] = name_of_library
         return attributes

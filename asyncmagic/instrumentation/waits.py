@@ -7,10 +7,12 @@ import linecache
 import os
 import re
 from asyncio import tasks
+from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from asyncmagic.instrumentation.places import is_users, line_at
+from asyncmagic.instrumentation.places import is_cell, is_users, line_at
+from asyncmagic.tracing.tracer import Tracer
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
@@ -52,7 +54,8 @@ _FILES = {
 class Waits:
     """Numbers the await chains it is shown, and says what each means. Keeps code, never frames or coroutines."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
         self._numbers: dict[_Key, int] = {}
         self._chains: list[tuple[list[_Place], str]] = []
         self._words: dict[int, str] = {}
@@ -102,10 +105,10 @@ class Waits:
         return number
 
     def words(self, number: int) -> str:
-        """Return what a wait of that number is for, such as `sleep (fetch:12)`."""
+        """Return what a wait of that number is for, such as `sleep (fetch:12)` or `lock (cell [3]:4)`."""
         words = self._words.get(number)
         if words is None:
-            words = self._words[number] = _describe(*self._chains[number - 1])
+            words = self._words[number] = _describe(*self._chains[number - 1], self._tracer.name_file)
         return words
 
 
@@ -130,7 +133,7 @@ def given_name(task: asyncio.Task[Any]) -> str | None:
     return None if name == "None" or (name.startswith("Task-") and name[5:].isdecimal()) else name
 
 
-def _describe(chain: list[_Place], leaf: str) -> str:
+def _describe(chain: list[_Place], leaf: str, name_file: Callable[[str], str]) -> str:
     users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
     innermost = users[-1] if users else 0
     call = next(filter(None, (_call(code) for code, _ in chain[innermost + 1 if users else 0 :])), "")
@@ -139,7 +142,8 @@ def _describe(chain: list[_Place], leaf: str) -> str:
     code, instruction = chain[innermost]
     line = line_at(code, instruction)
     what = call or leaf or _awaited(linecache.getline(code.co_filename, line)) or "future"
-    return f"{what} ({code.co_name}:{line})"
+    name = name_file(code.co_filename)
+    return f"{what} ({name if is_cell(name) else code.co_name}:{line})"
 
 
 def _call(code: CodeType) -> str | None:

@@ -42,17 +42,21 @@ def what_limited(read: Reading) -> str:
 
 
 def place(span: Span) -> str:
-    """Return where in the code a span comes from: `line 7` of a cell, `tools.py:12`, or nothing."""
+    """Return where in the code a span comes from: `cell [3]:7`, `line 7` of a cell, `tools.py:12`, or nothing."""
     line, file = span.attributes.get(semconv.CODE_LINE), span.attributes.get(semconv.CODE_FILE)
     if line is None:
         return ""
+    if cell := span.attributes.get(semconv.CODE_CELL):
+        return f"{cell}:{line}"
     return f"line {line}" if file is None or _CELL_FILES.search(str(file)) else f"{PurePath(str(file)).name}:{line}"
 
 
 def _blocked_loop(read: Reading) -> Cause:
     places: dict[str, float] = defaultdict(float)
     for span in read.blocked:
-        places[f"`{span.name}`" + (f" ({where})" if (where := place(span)) else "")] += read.seconds(span)
+        places[f"`{span.name}`" + (f" ({where})" if (where := place(span)) and where not in span.name else "")] += (
+            read.seconds(span)
+        )
     if not places:
         return 0.0, ""
     worst = max(places, key=lambda name: places[name])

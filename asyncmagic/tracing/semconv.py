@@ -41,6 +41,7 @@ CODE_LINE = "code.line.number"
 CODE_FILE = "code.file.path"
 CODE_FUNCTION = "code.function.name"
 CODE_STACK = "code.stacktrace"
+CODE_CELL = "asyncmagic.cell"  # what the page calls the cell that the code is from: "cell [3]"
 
 REQUEST_ID = "asyncmagic.request_id"
 RETRY_AFTER = "asyncmagic.retry_after"  # seconds

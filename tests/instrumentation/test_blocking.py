@@ -133,7 +133,7 @@ def test_a_first_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         await asyncio.create_task(importer())
 
     (block,) = blocks(traced(main))
-    assert block.name == "slow_to_import.py:2 <module>"
+    assert block.name == "slow_to_import.py:2"
 
 
 def test_a_garbage_collection_is_named() -> None:
