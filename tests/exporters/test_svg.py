@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from asyncmagic.assets import palette
-from asyncmagic.exporters.svg import nice_step
+from asyncmagic.exporters.drawing import nice_step
 from asyncmagic.tracing import Trace
 from tests.timelines import Script, hostile, ms, queue, workshop
 
@@ -36,14 +36,14 @@ def test_it_says_what_ran_and_how_it_went():
         "6 agents · 2.0 s instead of 6.9 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
         " · loop blocked 0.13 s",
         "calls in flight · most 5",
-        *("0", "0.5 s", "1.0 s", "1.5 s", ""),
-        "blocked 0.13 s · line 7",
-        *("gpt-5", "search", "gpt-5", "✓", "facts", "1.8 s"),
-        *("429", "gpt-5", "✓", "history", "1.4 s"),
-        *("gpt-5", "✓", "critic", "0.84 s"),
-        *("gpt-5", "to_thr…", "gpt-5", "✓", "writer", "2.0 s"),
+        *("0", "0.5 s", "1.0 s", "1.5 s"),
+        *("gpt-5", "0.74 s", "search", "gpt-5", "0.81 s", "✓", "facts", "1.8 s"),
+        *("429", "gpt-5", "1.3 s", "✓", "history", "1.4 s"),
+        *("gpt-5", "0.81 s", "✓", "critic", "0.84 s"),
+        *("gpt-5", "0.84 s", "to_thr…", "gpt-5", "1.0 s", "✓", "writer", "2.0 s"),
         *("500 gpt-5", "✕", "editor", "0.28 s"),
-        *("gpt-5", "⊘", "checker", "0.65 s"),
+        *("gpt-5", "0.63 s", "⊘", "checker", "0.65 s"),
+        "blocked 0.13 s · line 7",
         *("running", "waiting", "ready, loop busy", "queued", "to first token", "model answers", "tool", "thread"),
         *("waits for a connection", "back-off", "failed", "cancelled", "loop blocked"),
     ]
@@ -53,8 +53,8 @@ def test_bars_stand_where_their_times_are():
     script = Script()
     script.span("half", 0, 50, "span", script.trace.root)
     picture = script.end(100).to_svg()
-    (bar,) = re.findall(r'<path class="span" d="M168 [\d.]+h(\d+)v18', picture)[-1:]
-    assert int(bar) == (960 - 168 - 12) // 2
+    bars = re.findall(r'<path class="span" stroke-width="18" d="M0 [\d.]+m(\d+) 0h(\d+)"', picture)
+    assert bars[-1] == ("168", str((960 - 168 - 12) // 2))
 
 
 @pytest.mark.parametrize("trace", [workshop, queue, hostile], ids=lambda trace: trace.__name__)
@@ -67,6 +67,32 @@ def test_it_is_well_formed_and_holds_nothing_that_could_run(trace):
 @pytest.mark.parametrize("trace", [lambda: queue(500), lambda: queue(3_000), lambda: large(10_000)])
 def test_large_runs_stay_below_thirty_kilobytes(trace):
     assert len(trace().to_svg().encode()) < 30_000
+
+
+def test_five_hundred_calls_are_drawn_one_by_one():
+    picture = queue(500).to_svg()
+    bars = re.findall(r'class="chat" stroke-width="\d+" d="([^"]+)"', picture)[:-1]  # the last is the legend's
+    assert 450 < sum(path.count("h") for path in bars) <= 500
+
+
+def test_labels_of_blocked_times_do_not_cover_each_other():
+    script = Script()
+    for at, to in ((10, 11), (12, 40), (41, 42), (800, 990)):
+        script.span("time.sleep", at, to, "blocked")
+    shown = [text for text in texts(script.end(1_000).to_svg()) if text.startswith("blocked")]
+    assert shown == ["blocked 0.19 s", "blocked 28 ms"]
+
+
+def test_a_handoff_is_an_arrow_to_who_takes_over():
+    script = Script()
+    triage = script.start("invoke_agent triage", 0, "invoke_agent")
+    handoff = script.start("handoff to expert", 40, "handoff", triage)
+    expert = script.start("invoke_agent expert", 50, "invoke_agent")
+    script.tracer.add_link(handoff, expert, "expert")
+    for span in (handoff, triage, expert):
+        script.tracer.end_span(span, end=ms(90))
+    picture = script.end(100).to_svg()
+    assert picture.count('class="arrow"') == 1
 
 
 def test_a_run_that_has_not_ended_is_drawn_up_to_now():
