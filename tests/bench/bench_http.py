@@ -1,7 +1,8 @@
 """What watching HTTP calls costs, against the same calls unwatched: `python -m tests.bench http`.
 
 Pairs of runs, one plain and one watched, next to each other and in changing order; the medians of their ratios, for
-the processor time of this process and for the wall. The servers have processes of their own: the simulator, and for
+the processor time of this process and for the wall. The servers have processes of their own: a simulator that
+answers at once, where the client's processor time is all there is to wait for; one as slow as a small model; and for
 the streams one that sends exactly 100 chunks.
 """
 
@@ -165,10 +166,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve_streams:
         asyncio.run(serve_streams())
-    servers = (
-        ["-m", "asyncmagic.simulator", "--latency", "0.05", "--jitter", "0", "--tokens-per-second", "0"],
-        [__file__, "--serve-streams"],
-    )
+    simulated = ["-m", "asyncmagic.simulator", "--jitter", "0", "--tokens-per-second", "0", "--latency"]
+    servers = ([*simulated, "0.05"], [*simulated, "0.5"], [__file__, "--serve-streams"])
     with ExitStack() as stack:
         urls = []
         for server in servers:
@@ -176,12 +175,14 @@ def main() -> None:
             stack.callback(process.terminate)
             assert process.stdout is not None
             urls.append(process.stdout.readline().decode().strip())
-        simulator, paced = urls
+        prompt, model, paced = urls
         print(f"{'':32} {'watched':10} {'CPU ratio':>22} {'wall ratio':>22} {'plain us':>9} {'more us':>9}")
         for name, work, units, watched in [
             ("a chunk (100 streams x 100)", lambda: chunks("", 100), 10_000, ["http"]),
-            ("1,000 requests at once", lambda: requests(simulator, 1000), 1000, ["http"]),
-            ("1,000 requests at once", lambda: requests(simulator, 1000), 1000, ["loop", "http"]),
+            ("1,000 requests of 0.05 s", lambda: requests(prompt, 1000), 1000, ["http"]),
+            ("1,000 requests of 0.05 s", lambda: requests(prompt, 1000), 1000, ["loop", "http"]),
+            ("1,000 requests of 0.5 s", lambda: requests(model, 1000), 1000, ["http"]),
+            ("1,000 requests of 0.5 s", lambda: requests(model, 1000), 1000, ["loop", "http"]),
             ("200 streams x 100 chunks", lambda: streams(paced, 200), 20_000, ["http"]),
             ("200 streams x 100 chunks", lambda: streams(paced, 200), 20_000, ["loop", "http"]),
         ]:
