@@ -96,12 +96,12 @@ export class Bars {
       const wide = this.#snap(Math.min(right, this.last)) - a;
       const w = wide > 3 ? wide - this.pixel : Math.max(wide, 1);
       if (style === "line") edges.add("line", a, y, w, h);
-      else this.#bar(id, style, a, y, w, h, left, line.isFolded, layer);
+      else this.#bar(id, style, a, y, w, h, line.isFolded, layer);
     }
     if (run) marks.add(edgeOf(run), runFrom, y, runTo - runFrom, h);
   }
 
-  #bar(id, style, a, y, w, h, start, isFolded, layer) {
+  #bar(id, style, a, y, w, h, isFolded, layer) {
     const { store } = this;
     const kind = store.kind[id];
     const hasStates = isTask(kind) && store.states.has(id);
@@ -136,7 +136,9 @@ export class Bars {
     }
     if (isFolded) name = this.#shortest(name, to - from);
     if (!name || to - from < 22) return;
-    const took = isFolded || store.isOpen(id) ? "" : duration(store.end[id] - store.begun(id));
+    // How long it took stands at its end, if that is in view and far enough behind the first token.
+    const hasRoom = !isFolded && !store.isOpen(id) && to === a + w && !(to - this.x(first) < 48);
+    const took = hasRoom ? duration(store.end[id] - store.begun(id)) : "";
     this.labels.push({ text: name, took, x: from + 5, room: to - from - 10, y: y + h / 2 + 0.5, h, onState: hasStates });
   }
 

@@ -1,13 +1,11 @@
 // How a timeline is moved: pointer, fingers, wheel and keys.
 import { AXIS } from "./rows.js";
 
-/** Key -> what it does, in the order in which it is told. */
-const KEYS = {
-  "← →": "previous and next span", "↑ ↓": "row above and below", "Shift ← →": "move in time", "+ −": "zoom", 0: "show all", Home: "to the start", End: "to the end",
-  Enter: "details", z: "zoom to the span", "/": "search", "n p": "next and previous match", m: "measure from here, then to there", o: "unfold or fold a group",
-  t: "table", f: "follow the run", c: "cancel the agent", Escape: "close",
-};
-export const HELP = Object.entries(KEYS);
+/** What each key does, in the order in which it is told. */
+export const HELP = [["← →", "previous and next span"], ["↑ ↓", "row above and below"], ["Shift ← →", "move in time"], ["+ −", "zoom"], ["0", "show all"],
+  ["Home End", "to the start, to the end"], ["Enter", "details"], ["z", "zoom to the span"], ["/", "search"], ["n p", "next and previous match"],
+  ["m", "measure from here, then to there"], ["o", "unfold or fold a group"], ["t", "table"], ["f", "follow the run"], ["c", "cancel the agent"], ["Escape", "close"]];
+export const POINTER_HELP = [["drag", "move in time"], ["Shift drag", "measure"], ["Ctrl wheel", "zoom"], ["double click", "zoom to the span"]];
 
 function onKey(timeline, event) {
   if (event.target !== timeline.box || event.altKey || event.ctrlKey || event.metaKey) return;

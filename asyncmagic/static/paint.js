@@ -31,7 +31,7 @@ export function paint(g, scene) {
     if (i % 2 && y < height && y + block.h > AXIS) g.fillRect(gutter, y, width, block.h);
   });
   const step = niceStep((to - from) / Math.max(1, (width - gutter) / 90));
-  g.fillStyle = theme.colour("line");
+  g.fillStyle = theme.colour("grid");
   for (const time of ticks(from, to, step)) g.fillRect(Math.round(x(time)), AXIS, 1, height);
   const bars = new Bars(g, scene, x);
   const drawn = bars.draw();
@@ -52,26 +52,28 @@ export function paint(g, scene) {
   return drawn;
 }
 
-/** Where the loop was blocked, across all rows. What is narrower than a pixel is drawn once a pixel. */
-function paintBands(g, { store, theme, from, to, gutter, width, height }, x) {
+/** Where the loop was blocked, across all rows of its run. What is narrower than a pixel is drawn once a pixel. */
+function paintBands(g, { store, theme, geometry: { ofRow, runs, height: all }, from, to, top, gutter, width, height }, x) {
   const seen = [];
-  let drawnTo = -1;
+  const drawnTo = new Map();
   for (const id of store.bands) {
     const end = store.endOf(id);
     if (end < from || store.start[id] > to) continue;
+    const run = ofRow[store.row[id]]?.run ?? 0;
     const a = Math.max(Math.round(x(store.start[id])), gutter);
     const w = Math.max(1.5, Math.min(x(end), width) - a);
-    if (a + w <= drawnTo) continue;
-    drawnTo = a + w;
+    if (a + w <= drawnTo.get(run)) continue;
+    drawnTo.set(run, a + w);
+    const [above, below] = (runs.get(run) ?? [0, Math.max(all, top + height)]).map((y) => AXIS + y - top);
     g.globalAlpha = 0.4;
     g.fillStyle = theme.fill(g, "blocked");
-    g.fillRect(a, AXIS, w, height - AXIS);
+    g.fillRect(a, above, w, below - above);
     g.globalAlpha = 1;
     g.fillStyle = theme.edge("blocked");
-    g.fillRect(a, AXIS, w, 3);
-    g.fillRect(a, AXIS, 1, height);
-    g.fillRect(a + w - 1, AXIS, 1, height);
-    if (w > 3) seen.push({ id, a, time: end - store.start[id] });
+    g.fillRect(a, above, w, 3);
+    g.fillRect(a, above, 1, below - above);
+    g.fillRect(a + w - 1, above, 1, below - above);
+    if (w > 3) seen.push({ id, a, y: Math.max(above, AXIS), time: end - store.start[id] });
   }
   paintBandLabels(g, { store, theme, gutter, width }, seen);
 }
@@ -81,16 +83,16 @@ function paintBandLabels(g, { store, theme, gutter, width }, bands) {
   g.font = `600 10px ${theme.font}`;
   g.textBaseline = "alphabetic";
   const taken = [];
-  for (const { id, a } of bands.sort((one, other) => other.time - one.time).slice(0, 40)) {
+  for (const { id, a, y } of bands.sort((one, other) => other.time - one.time).slice(0, 40)) {
     const text = fitText(g, bandLabel(store, id), Math.min(300, width - gutter));
     const wide = widthOf(g, text) + 8;
     const at = Math.max(gutter, Math.min(a, width - wide));
-    if (!text || taken.some(([from, to]) => at < to + 2 && at + wide > from - 2)) continue;
-    taken.push([at, at + wide]);
+    if (!text || taken.some(([from, to, row]) => row === y && at < to + 2 && at + wide > from - 2)) continue;
+    taken.push([at, at + wide, y]);
     g.fillStyle = theme.edge("blocked");
-    g.fillRect(at, AXIS, wide, 16);
+    g.fillRect(at, y, wide, 16);
     g.fillStyle = theme.page;
-    g.fillText(text, at + 4, AXIS + 12);
+    g.fillText(text, at + 4, y + 12);
   }
 }
 

@@ -41,7 +41,7 @@ export function blocksOf(store, { folded = new Map(), keep = () => true, order =
     let block = isFolded ? ofGroup.get(keyOf(row)) : undefined;
     if (!block) {
       block = { name: isFolded ? row.group : row.name, depth: row.depth, rows: [], isFolded: !!isFolded, lines: [],
-        group: row.group && keyOf(row), size: sizes.get(keyOf(row)) ?? 1 };
+        group: row.group && keyOf(row), size: sizes.get(keyOf(row)) ?? 1, run: isRun(store, row) ? row.index : ofRow[row.parent]?.run ?? 0 };
       blocks.push(block);
       if (isFolded) ofGroup.set(keyOf(row), block);
     }
@@ -64,6 +64,11 @@ export function blocksOf(store, { folded = new Map(), keep = () => true, order =
   const byStart = (a, b) => store.start[a] - store.start[b] || a - b;
   for (const ids of blocks.flatMap((block) => block.lines.flat())) if (!isSorted(ids, store.start)) ids.sort(byStart);
   return blocks;
+}
+
+/** Whether a row is one of several runs in one picture. */
+function isRun(store, row) {
+  return row.index > 0 && store.kind[row.owner] === 0;
 }
 
 function isSorted(ids, start) {
@@ -104,11 +109,12 @@ export function inFlight(store) {
 
 /**
  * Where the blocks and their lines stand, in pixels from the top, below `room` for what is written there.
- * @return {{blocks: object[], lines: object[], ofRow: object[], height: number}}
+ * @return {{blocks: object[], lines: object[], ofRow: object[], runs: Map<number, number[]>, height: number}} of several runs from where to where they go
  */
 export function geometry(blocks, room = 0, isMinor = () => false) {
   const lines = [];
   const ofRow = [];
+  const runs = new Map();
   let y = room;
   const placed = blocks.map((block) => {
     const top = y;
@@ -124,9 +130,10 @@ export function geometry(blocks, room = 0, isMinor = () => false) {
     y = Math.max(y - GAP + PAD, top + LEAST);
     const made = { ...block, at, y: top, h: y - top };
     for (const row of block.rows) ofRow[row.index] = made;
+    if (block.run) runs.set(block.run, [runs.get(block.run)?.[0] ?? top, y]);
     return made;
   });
-  return { blocks: placed, lines, ofRow, height: y };
+  return { blocks: placed, lines, ofRow, runs, height: y };
 }
 
 function heightOf(layers, sub, n, isFolded, isMinor) {

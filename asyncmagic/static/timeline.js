@@ -6,9 +6,9 @@ import { Theme, styleOf } from "./theme.js";
 import { duration } from "./words.js";
 import { parseQuery } from "./query.js";
 import { TABLE_HEAD, asText, sentence, tableOf } from "./describe.js";
-import { copyText, download, element, onThemeChange, pageTheme, pairs } from "./page.js";
+import { copyText, download, element, onThemeChange, pageTheme, pairs, sign } from "./page.js";
 import { detailsOf, legendOf, looksOf, placeCard, tableRows } from "./panels.js";
-import { HELP, listenTo } from "./controls.js";
+import { HELP, POINTER_HELP, listenTo } from "./controls.js";
 import { STRIP, build } from "./build.js";
 
 const MOST_HEIGHT = 460;
@@ -275,7 +275,7 @@ export class Timeline {
 
   showKeys() {
     this.keys.hidden = !this.keys.hidden;
-    this.keys.replaceChildren(pairs(HELP));
+    this.keys.replaceChildren(sign("×", "Close", () => this.showKeys(), { className: "am-close am-square" }), pairs([...HELP, ...POINTER_HELP]));
   }
 
   openMenu(isOpen) {

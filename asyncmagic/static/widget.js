@@ -36,7 +36,7 @@ class Run {
     place.dataset.taken = "1";
     let timeline = this.timelines.find(({ root }) => !root.isConnected);
     const host = timeline?.host ?? element("div");
-    place.replaceChildren(element("style", {}, this.css), host);
+    place.append(element("style", {}, this.css), host);
     if (timeline) return timeline.wasFocused?.focus({ preventScroll: true });
     timeline = new Timeline(host, this.store, { cancel: this.cancel, state: this.timelines[0]?.view });
     this.timelines.push(timeline);

@@ -77,6 +77,8 @@ class Counts:
     blocked: float
     one_by_one: float | None = None
     speedup: float | None = None
+    #: Of several runs in one picture: the name and the seconds of each.
+    runs: tuple[tuple[str, float], ...] = ()
 
     @property
     def tokens(self) -> int:
@@ -84,6 +86,8 @@ class Counts:
 
     def headline(self) -> str:
         """Return the run in one line: `6 agents · 2.1 s instead of 6.3 s (3.0×) · 4,210 tokens · 1 retry`."""
+        if self.runs:
+            return self._headline_of_runs()
         parts = [count(self.agent_count, "agent")] if self.agent_count else []
         time = duration(self.wall) + (" so far" if self.is_running else "")
         if self.one_by_one is not None and self.speedup is not None and self.speedup >= 1.05 and not self.is_running:
@@ -104,6 +108,16 @@ class Counts:
         if self.blocked:
             parts.append(f"loop blocked {duration(self.blocked)}")
         return " · ".join(parts)
+
+    def _headline_of_runs(self) -> str:
+        times = [seconds for _, seconds in self.runs]
+        if len(times) <= 3:
+            parts = [f"{name} {duration(seconds)}" for name, seconds in self.runs]
+        else:
+            parts = [f"{len(times)} runs of {duration(min(times))} to {duration(max(times))}"]
+        if self.agent_count:
+            parts.append(count(self.agent_count, "agent"))
+        return " · ".join([*parts, count(self.tokens, "token")] if self.tokens else parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +236,7 @@ def _counts(read: Reading) -> Counts:
     return Counts(
         is_running=read.root.end is None,
         wall=read.wall,
-        agent_count=len(read.agents),
+        agent_count=len(read.agents) + sum(map(len, read.runs.values())),
         failed=outcomes.count("failed"),
         cancelled=outcomes.count("cancelled"),
         calls=len(read.calls),
@@ -234,6 +248,9 @@ def _counts(read: Reading) -> Counts:
         cached_tokens=int(sum(_reported(read, semconv.CACHED_TOKENS))),
         cost=sum(costs) if costs else None,
         blocked=sum(read.end(span) - span.start for span in read.blocked) / 1e9,
+        runs=tuple(
+            (span.name, (read.end(span) - span.start) / 1e9) for span in read.spans if span.span_id in read.runs
+        ),
     )
 
 

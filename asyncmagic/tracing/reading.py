@@ -25,12 +25,18 @@ class Reading:
         self.now = now if now is not None else trace.end
         self.agents: list[Span] = []
         self.blocked: list[Span] = []
+        #: Several runs in one picture, by the id of their root, each with its agents.
+        self.runs: dict[int, list[Span]] = {}
         every_call: dict[int, Span] = {}
         for span in self.spans:
             if span.kind in CALL_KINDS:
                 every_call[span.span_id] = span
             elif span.kind == "blocked":
                 self.blocked.append(span)
+            elif span.kind == "cell" and span is not self.root:
+                self.runs[span.span_id] = []
+            elif span.kind in AGENT_KINDS and span.parent_id in self.runs:
+                self.runs[span.parent_id].append(span)
             elif span.kind in AGENT_KINDS and not span.is_internal and span.shown_parent() is self.root:
                 self.agents.append(span)
         # A framework's call around its client's call is one call: the inner one knows the attempts.

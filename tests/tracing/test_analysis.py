@@ -9,6 +9,7 @@ import pytest
 
 from asyncmagic.tracing import Span, Trace, Tracer, semconv
 from asyncmagic.tracing.analysis import Percentiles, first_token_words, headline, progress, summarize
+from asyncmagic.tracing.joined import joined
 from tests.timelines import Script, ms, queue, workshop
 
 
@@ -174,6 +175,7 @@ def test_a_trace_of_nothing_has_empty_figures() -> None:
         "blocked": 0,
         "one_by_one": None,
         "speedup": None,
+        "runs": (),
         "agents": (),
         "agents_time": 0,
         "parallelism": None,
@@ -239,3 +241,10 @@ def test_a_hundred_thousand_spans_are_summed_up_in_a_moment() -> None:
     seconds = time.process_time() - begun
     assert (summary.calls, summary.output_tokens, summary.speedup) == (50_000, 250_000, 50.0)
     assert seconds < 1.5  # about 0.3 s on an idle machine
+
+
+def test_several_runs_in_one_picture_are_told_each_with_its_time() -> None:
+    two = joined("compare", {"one after another": queue(3, 1), "together": queue(3, 3)})
+    assert headline(two) == "one after another 0.42 s · together 0.18 s · 6 agents · 6 tokens"
+    many = joined("repeat", {f"run {number}": queue(3, number) for number in (1, 2, 3, 4)})
+    assert headline(many) == "4 runs of 0.18 s to 0.42 s · 12 agents · 12 tokens"
