@@ -36,6 +36,9 @@ _KINDS: dict[str, Kind] = {
 }
 #: Older spellings, and those of OpenInference.
 _NEWEST = {
+    "http.method": semconv.HTTP_METHOD,
+    "http.status_code": semconv.HTTP_STATUS,
+    "http.url": semconv.URL,
     "gen_ai.system": semconv.PROVIDER,
     "gen_ai.usage.prompt_tokens": semconv.INPUT_TOKENS,
     "gen_ai.usage.completion_tokens": semconv.OUTPUT_TOKENS,
@@ -49,7 +52,7 @@ _NEWEST = {
 #: Keys whose text may be what was asked or answered.
 _CONTENT = re.compile(
     r"message|prompt|completion|content|input|output|argument|param|result|instruction|body|query|text|description|"
-    r"document|entity|statement|logrecord|events"
+    r"document|entity|statement|logrecord|events|args|(request|response|data)$"
 )
 #: Those who tell of libraries that have an instrumentor here, which sees the same.
 _WATCHED = re.compile(r"autogen|crewai|.*\.instrumentation\.(autogen|crewai|langchain|openai_agents)")
@@ -60,6 +63,7 @@ _sends: ContextVar[bool] = ContextVar("asyncmagic_sends", default=False)
 def instrument(tracer: Tracer) -> Iterator[None]:
     """Watch the spans of an OpenTelemetry SDK, whatever its providers, as soon as it is imported."""
     spans = _Spans(tracer)
+    tracer.add_source(spans)
     with (
         when_imported("opentelemetry.sdk.trace", partial(_watch_spans, spans)),
         when_imported("opentelemetry.context.contextvars_context", partial(_watch_contexts, spans)),
@@ -67,6 +71,7 @@ def instrument(tracer: Tracer) -> Iterator[None]:
         try:
             yield
         finally:
+            tracer.remove_source(spans)
             spans.is_on = False
 
 
@@ -160,14 +165,16 @@ def _detach(spans: _Spans, original: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(slots=True)
 class _Foreign:
-    """A span of theirs: what stands for it here, and whether that was made for it."""
+    """A span of theirs. What stands for it here is settled as late as possible: many say only later what they are."""
 
-    span: Span
-    is_own: bool
-    #: For a model call: what may be the same call, seen where it is sent, has at least this id.
-    first_id: int = 0
-    kind: Kind = "span"
-    start: int = 0
+    theirs: Any
+    parent: Span
+    start: int
+    #: What may be the same call of a model, seen where it is sent, has at least this id.
+    first_id: int
+    #: What stands for it: a span made for it, our own of the same thing, or, for a call of a model, the parent.
+    span: Span | None = None
+    is_own: bool = False
 
 
 class _Spans(Watcher):
@@ -185,6 +192,13 @@ class _Spans(Watcher):
         return "the OpenTelemetry instrumentor"
 
     @guarded
+    def collect(self, trace: Trace) -> None:
+        """See `SpanSource`."""
+        for foreign in list(self._known.values()):
+            if foreign.parent.trace is trace:
+                self._settled(foreign)
+
+    @guarded
     def starts(self, theirs: Any, *, timed: bool) -> None:
         scope = theirs.instrumentation_scope
         if _sends.get() or (scope is not None and _WATCHED.match(scope.name)):
@@ -192,34 +206,27 @@ class _Spans(Watcher):
         parent = self._parent(theirs)
         if parent is None or parent.trace is None:
             return
-        kind, now = _kind(theirs), self.tracer.clock()
-        start = theirs.start_time - parent.trace.time_origin if timed else now
-        if kind in ("chat", "embeddings"):
-            foreign = _Foreign(parent, False, self.tracer.next_id(), kind, start)
-        elif (same := _same(parent, kind, theirs)) is not None:
-            foreign = _Foreign(same, False)
-        else:
-            span = self.tracer.start_span(_title(theirs, kind), kind=kind, parent=parent, start=start)
-            foreign = _Foreign(span, True)
-        self._known[_ids(theirs)] = foreign
+        start = theirs.start_time - parent.trace.time_origin if timed else self.tracer.clock()
+        self._known[_ids(theirs)] = _Foreign(theirs, parent, start, self.tracer.next_id())
 
     @guarded
     def ends(self, theirs: Any) -> None:
         foreign = self._known.pop(_ids(theirs), None)
         if foreign is None:
             return
-        span = foreign.span
-        if foreign.first_id:
-            call = self._call(foreign, theirs)
-            foreign.is_own = call is None
-            span = call or self.tracer.start_span(
-                _title(theirs, foreign.kind), kind=foreign.kind, parent=span, start=foreign.start
-            )
-        elif foreign.is_own:
-            span.name = _title(theirs, span.kind)
+        span, kind = self._settled(foreign), _kind(theirs)
+        is_own = foreign.is_own
+        if kind in ("chat", "embeddings"):
+            call = self._call(foreign, kind)
+            if call is not None and is_own:  # it said too late what it is
+                self.tracer.end_span(span)
+            if call is not None or not is_own:
+                span, is_own = call or self._made(foreign, kind), call is None
+        if is_own:
+            span.name, span.kind = _title(theirs, kind), kind
         keeps_content = span.trace is not None and span.trace.keeps_content
         attributes = _attributes(theirs.attributes or {}, keeps_content=keeps_content)
-        if not foreign.is_own:
+        if not is_own:
             missing = {key: value for key, value in attributes.items() if key not in span.attributes}
             self.tracer.set_attributes(span, missing)
             return
@@ -238,8 +245,10 @@ class _Spans(Watcher):
             return
         theirs = sys.modules["opentelemetry.trace"].get_current_span(context).get_span_context()
         foreign = self._known.get((theirs.trace_id, theirs.span_id))
-        if foreign is not None and foreign.is_own:
-            self._attached[id(token)] = (token, foreign.span, self.tracer.make_current(foreign.span))
+        if foreign is not None:
+            span = self._settled(foreign)
+            if foreign.is_own:
+                self._attached[id(token)] = (token, span, self.tracer.make_current(span))
 
     @guarded
     def detaches(self, token: Any) -> None:
@@ -251,30 +260,64 @@ class _Spans(Watcher):
         """Return what a span of theirs belongs to: their parent's, or whatever is current below that."""
         current = self.tracer.current()
         foreign = self._known.get((theirs.parent.trace_id, theirs.parent.span_id)) if theirs.parent else None
-        if foreign is None or (current is not None and any(span is foreign.span for span in _ancestry(current))):
+        if foreign is None:
             return current
+        span = self._settled(foreign)
+        return current if current is not None and any(above is span for above in _ancestry(current)) else span
+
+    def _settled(self, foreign: _Foreign) -> Span:
+        """Return what stands for a span of theirs, by what is known of it now."""
+        if foreign.span is None:
+            kind = _kind(foreign.theirs)
+            if kind in ("chat", "embeddings"):
+                foreign.span = foreign.parent
+            else:
+                foreign.span = _same(foreign.parent, kind, foreign.theirs)
+                if foreign.span is None:
+                    foreign.span, foreign.is_own = self._made(foreign, kind), True
         return foreign.span
 
-    def _call(self, foreign: _Foreign, theirs: Any) -> Span | None:
-        """Return the model call that we have seen being sent during theirs."""
-        trace = foreign.span.trace
+    def _made(self, foreign: _Foreign, kind: Kind) -> Span:
+        title = _title(foreign.theirs, kind)
+        return self.tracer.start_span(title, kind=kind, parent=foreign.parent, start=foreign.start)
+
+    def _call(self, foreign: _Foreign, kind: Kind) -> Span | None:
+        """Return the model call that we have seen being sent during theirs.
+
+        It stands below theirs, or beside it where the library sends from another task: its answer tells then.
+        """
+        trace, stands_for = foreign.parent.trace, foreign.span
         assert trace is not None
-        asked = (theirs.attributes or {}).get(semconv.REQUEST_MODEL)
-        found: Span | None = None
+        assert stands_for is not None
+        said = foreign.theirs.attributes or {}
+        asked, answered = said.get(semconv.REQUEST_MODEL), said.get(semconv.RESPONSE_ID)
+        near = _above(stands_for, "thread")  # where a request is prepared in a thread, it is not sent from there
+        around = _above(foreign.parent, "task", "thread")
+        found: list[tuple[bool, Span]] = []
         for span in reversed(list(trace._spans.values())):
             if span.span_id < foreign.first_id:
                 break
-            model = span.attributes.get(semconv.REQUEST_MODEL)
             if (
-                span.kind == foreign.kind
+                span.kind == kind
+                and span is not foreign.span
                 and span.span_id not in self._claimed
-                and (asked is None or model in (None, asked))
-                and any(above is foreign.span for above in _ancestry(span))
+                and (asked is None or span.attributes.get(semconv.REQUEST_MODEL) in (None, asked))
+                and any(above is around for above in _ancestry(span))
             ):
-                found = span
-        if found is not None:
-            self._claimed.add(found.span_id)
-        return found
+                found.append((any(above is near for above in _ancestry(span)), span))
+        if found and answered is not None:
+            trace.collect()
+        best: Span | None = None
+        for is_below, span in found:
+            response = span.attributes.get(semconv.RESPONSE_ID)
+            if answered is not None and response == answered:
+                best = span
+                break
+            if is_below and None in (answered, response):
+                best = span
+        if best is not None:
+            self._claimed.add(best.span_id)
+        return best
 
 
 def _ancestry(span: Span) -> Iterator[Span]:
@@ -282,6 +325,11 @@ def _ancestry(span: Span) -> Iterator[Span]:
     while at is not None:
         yield at
         at = at.trace.get(at.parent_id) if at.trace is not None else None
+
+
+def _above(span: Span, *but: Kind) -> Span:
+    """Return the nearest span at or above this one that is of no such kind."""
+    return next((each for each in _ancestry(span) if each.kind not in but), span)
 
 
 def _ids(theirs: Any) -> tuple[int, int]:
@@ -294,6 +342,9 @@ def _kind(theirs: Any) -> Kind:
     for key in _OPERATIONS:
         if key in attributes:
             return _KINDS.get(str(attributes[key]).lower(), "span")
+    operation, _, of = theirs.name.partition(" ")
+    if of and operation in _KINDS:  # `chat gpt-5`: some set their attributes only at the end
+        return _KINDS[operation]
     is_http = "http.request.method" in attributes or "http.method" in attributes
     return "http" if is_http and theirs.kind.name == "CLIENT" else "span"
 
@@ -317,7 +368,7 @@ def _same(parent: Span, kind: Kind, theirs: Any) -> Span | None:
     """Return our own span of the same agent, tool or request, if theirs is made inside it."""
     if str((theirs.attributes or {}).get(semconv.OPERATION)) == "create_agent":
         return parent  # which is no work worth a line
-    span = next((span for span in _ancestry(parent) if span.kind not in ("task", "thread")), parent)
+    span = _above(parent, "task", "thread")
     if span.kind == kind and (kind == "http" or (kind != "span" and span.name == _title(theirs, kind))):
         return span
     return None

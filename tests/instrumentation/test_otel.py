@@ -224,3 +224,53 @@ def test_without_a_trace_nothing_is_hooked(loop: VirtualLoop, theirs: Any) -> No
     traced(loop, program, theirs)
     assert hooks() == before
     assert not set(during) & set(before)
+
+
+@pytest.mark.parametrize("name", ["chat gpt-5", "chat_completion_v1"])
+def test_a_span_that_says_late_that_it_is_a_call_is_the_call_all_the_same(
+    loop: VirtualLoop, theirs: Any, name: str
+) -> None:
+    async def program(tracer: Tracer, theirs: Any) -> None:
+        span = theirs.start_span(name)
+        with tracer.span("chat gpt-5", kind="chat", attributes={"gen_ai.request.model": "gpt-5"}):
+            await asyncio.sleep(1)
+        span.set_attribute("gen_ai.operation.name", "chat")
+        span.set_attribute("gen_ai.conversation.id", "c1")
+        span.end()
+
+    trace = traced(loop, program, theirs)
+    assert places(trace) == [("chat gpt-5", "chat", "cell", 0, 1)]
+    assert trace.spans[1].attributes["gen_ai.conversation.id"] == "c1"
+
+
+def test_a_call_that_another_task_sends_is_known_by_its_answer(loop: VirtualLoop, theirs: Any) -> None:
+    async def send(tracer: Tracer, answer: str) -> None:
+        with tracer.span("chat gpt-5", kind="chat", attributes={"gen_ai.request.model": "gpt-5"}) as ours:
+            await asyncio.sleep(1)
+            ours.attributes["gen_ai.response.id"] = answer
+
+    async def ask(theirs: Any, answer: str) -> None:
+        asked = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-5"}
+        with theirs.start_as_current_span("chat gpt-5", attributes=asked) as span:
+            await asyncio.sleep(2)
+            span.set_attributes({"gen_ai.response.id": answer, "gen_ai.conversation.id": f"of {answer}"})
+
+    async def program(tracer: Tracer, theirs: Any) -> None:
+        asking = [asyncio.create_task(ask(theirs, answer)) for answer in ("a", "b")]
+        await asyncio.sleep(0.5)
+        await asyncio.gather(send(tracer, "b"), send(tracer, "a"), *asking)
+
+    trace = traced(loop, program, theirs)
+    assert [
+        (span.attributes["gen_ai.response.id"], span.attributes["gen_ai.conversation.id"])
+        for span in trace.spans
+        if span.kind == "chat"
+    ] == [("b", "of b"), ("a", "of a")]
+
+
+def test_a_span_that_nobody_ends_is_shown_as_open(loop: VirtualLoop, theirs: Any) -> None:
+    async def program(tracer: Tracer, theirs: Any) -> None:
+        theirs.start_span("forgotten")
+        await asyncio.sleep(1)
+
+    assert places(traced(loop, program, theirs)) == [("forgotten", "span", "cell", 0, -1)]
