@@ -11,6 +11,7 @@ from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeVar
 
 from asyncmagic.tracing import Span, Trace, Tracer
+from asyncmagic.tracing.leftovers import leftovers
 from asyncmagic.tracing.semconv import CODE_FUNCTION, CODE_LINE, LIMIT
 
 #: How long, in seconds, cancelled agents may take for their `finally` blocks before the cell goes on without them.
@@ -313,6 +314,10 @@ class Run:
             self._say(
                 f"{_listed(stubborn)} did not stop when cancelled and still run{'s' if len(stubborn) == 1 else ''}: "
                 "a `try` there catches CancelledError and goes on. Let it pass (`raise`)."
+            )
+        if left := leftovers(self.trace):
+            self._say(
+                f"{_listed(left)} still run{'s' if len(left) == 1 else ''}: what is in a thread cannot be cancelled."
             )
         late = [agent for agent in self.agents if agent.task.done() and isinstance(agent.error, Exception)]
         for agent in late if self.reason != "failed" else ():

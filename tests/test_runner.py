@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -143,3 +144,25 @@ def test_a_run_is_traced(loop: VirtualLoop) -> None:
     trace = asyncmagic.last_trace()
     assert trace is not None
     assert (trace.name, [span.name for span in trace.spans[1:]]) == ("numbers", ["double[0]", "double[1]"])
+
+
+def test_what_a_stopped_run_leaves_in_a_thread_is_named() -> None:
+    gate = threading.Event()
+    said: list[str] = []
+
+    def wait_long() -> None:
+        gate.wait()
+
+    async def think() -> None:
+        await asyncio.to_thread(wait_long)
+
+    async def rest() -> None:
+        await asyncio.sleep(60)
+
+    def say(text: str) -> None:
+        said.append(text)
+        gate.set()
+
+    with pytest.raises(TimeoutError):
+        asyncmagic.run(think(), rest(), timeout=0.05, say=say)
+    assert said == ["wait_long of think[0] still runs: what is in a thread cannot be cancelled."]

@@ -134,13 +134,13 @@ class _Events(Scopes):
 
     @guarded
     def is_cancelled(self, source: Any, error: asyncio.CancelledError) -> None:
-        """End a crew or an agent with all that stands in it; the call that waits in a thread cannot be cancelled."""
+        """End a crew or an agent with those in it; the calls and tools that are in a thread go on."""
         outermost = self.get(("crew_kickoff", id(source))) or self.get(("lite_agent_execution", str(source.id)))
         if outermost is None or outermost.trace is None:
             return
         for key, (span, _) in reversed(list(self._open.items())):
             above: Span | None = span
-            while above is not None and above is not outermost:
+            while above is not None and above is not outermost and above.kind != "execute_tool":
                 above = outermost.trace.get(above.parent_id)
             if above is outermost:
                 self.close(key, error=error)

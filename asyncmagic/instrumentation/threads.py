@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from contextvars import Context
+from contextvars import Context, Token
 from functools import partial
 from types import CodeType, FrameType, ModuleType
 from typing import Any
@@ -79,13 +79,12 @@ class Work:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         self._watcher.run(self._span)
         token = _current_span.set(self._span)
-        # `asyncio.to_thread` runs the function in a copy of its task's context.
-        context = _context(self._function)
-        token_inside = None
-        if context is not None:
+        # `asyncio.to_thread` runs the function in a copy of its task's context; frameworks put one into the other.
+        tokens: list[tuple[Context, Token[Span | None]]] = []
+        for context in _contexts(self._function, arguments):
             # It may be running elsewhere; then the function will fail as it would have without us.
             with suppress(RuntimeError):
-                token_inside = context.run(_current_span.set, self._span)
+                tokens.append((context, context.run(_current_span.set, self._span)))
         try:
             result = self._function(*arguments, **options)
         except BaseException as error:
@@ -94,7 +93,7 @@ class Work:
             error.__traceback__ = error.__traceback__.tb_next if error.__traceback__ is not None else None
             raise
         finally:
-            if context is not None and token_inside is not None:
+            for context, token_inside in tokens:
                 context.run(_current_span.reset, token_inside)
             _current_span.reset(token)
         self._watcher.end(self._span)
@@ -197,12 +196,16 @@ def _is_of_interest(target: _Function, arguments: tuple[Any, ...]) -> bool:
     return code is None or is_users(code.co_filename)
 
 
-def _context(function: _Function) -> Context | None:
-    """Return the context in which `function` runs its first argument, if that is what it does."""
+def _contexts(function: _Function, arguments: tuple[Any, ...]) -> Iterator[Context]:
+    """Yield the contexts in which `function` runs what it is given, the outermost first."""
     while isinstance(function, partial):
+        arguments = (*function.args, *arguments)
         function = function.func
     owner = getattr(function, "__self__", None)
-    return owner if isinstance(owner, Context) else None
+    if isinstance(owner, Context):
+        yield owner
+        if arguments:
+            yield from _contexts(arguments[0], arguments[1:])
 
 
 def _unwrapped(function: _Function, arguments: tuple[Any, ...]) -> Any:

@@ -73,7 +73,7 @@ def test_work_in_a_thread_is_queued_runs_and_is_done(send: Callable[[], Any]) ->
     assert [state for _, state, _ in span.states] == ["queued", "running"]
 
 
-@pytest.mark.parametrize("how", ["to_thread", "run_in_executor"])
+@pytest.mark.parametrize("how", ["to_thread", "run_in_executor", "a context in a context"])
 def test_what_starts_in_the_thread_belongs_to_its_span(how: str) -> None:
     async def main(tracer: Tracer) -> None:
         def work() -> None:
@@ -81,8 +81,10 @@ def test_what_starts_in_the_thread_belongs_to_its_span(how: str) -> None:
 
         if how == "to_thread":
             await asyncio.to_thread(work)
-        else:
+        elif how == "run_in_executor":
             await asyncio.get_running_loop().run_in_executor(None, work)
+        else:
+            await asyncio.to_thread(contextvars.copy_context().run, work)
         tracer.start_span("after")
 
     trace = traced(main)
