@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -145,9 +146,15 @@ class NotebookPage:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One JupyterLab server with Notebook 7 beside it, on loopback, without a token, for the whole run."""
+    """One JupyterLab server with Notebook 7 beside it for the whole run."""
     pytest.importorskip("jupyterlab", reason="pip install 'asyncmagic[test]' brings JupyterLab")
-    directory = tmp_path_factory.mktemp("jupyter")
+    with running_server(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+@contextmanager
+def running_server(directory: Path) -> Iterator[Server]:
+    """Start JupyterLab with Notebook 7 beside it, on loopback, without a token; all it writes is in `directory`."""
     notebooks, settings, log = directory / "notebooks", directory / "settings", directory / "log"
     notebooks.mkdir()
     quiet = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
