@@ -43,7 +43,7 @@ _TEXT_STYLES = (
     ".h{font-size:14px;font-weight:600}.n{font-size:12px}.m{fill:var(--muted)}.e{text-anchor:end}.i{fill:var(--ink)}"
     ".p{fill:var(--bg);font-size:10px;font-weight:600}.b{fill:var(--failed-edge)}.s{font-weight:600}.t{opacity:.75}"
     ".halo{stroke:var(--bg);stroke-width:3px;stroke-opacity:.85;paint-order:stroke;stroke-linejoin:round}"
-    "path{fill:none}.page{fill:var(--bg)}.stripe{fill:var(--stripe)}.line{stroke:var(--line)}.band{opacity:.45}"
+    "path{fill:none}.page{fill:var(--bg)}.stripe{fill:var(--stripe)}.line{stroke:var(--line)}.band{stroke:var(--blocked);stroke-opacity:.45}"
     ".strip{fill:var(--chat-wait);stroke:var(--chat-edge)}.dense{stroke-opacity:.75}.arrow{fill:var(--agent-edge)}"
 )
 _TEXT_COLOURS = frozenset(("fg", "bg", "muted", "ink", "line", "stripe", "chat-wait", "chat-edge", "failed-edge"))

@@ -20,6 +20,13 @@ from asyncmagic.tracing.wording import duration
 _MOST_TABLE_ROWS = 100
 _MOST_STEPS = 2_000
 
+#: On paper everything is shown, and no row is cut.
+_PAPER = (
+    ".am-paper :is(img,tr){break-inside:avoid}.am-paper table{table-layout:auto;margin:0;text-align:start}"
+    ".am-paper td{white-space:nowrap}.am-paper td:last-child{white-space:normal;overflow-wrap:anywhere}"
+    "@media print{.am-paper details::details-content{content-visibility:visible;block-size:auto}}"
+)
+
 #: Runs on the page, where it runs on: the live timeline of this run, if there is one, comes to its place.
 _MOUNT = """
   const places = [...document.querySelectorAll('[data-asyncmagic="__TRACE__"]:not([data-taken])')];
@@ -50,7 +57,7 @@ _LOADER = """
     style.textContent = __CSS__;
     const host = document.createElement("div");
     place.dataset.taken = "1";
-    place.replaceChildren(style, host);
+    place.append(style, host);
     new Timeline(host, store);
   }
   for (const place of places) place.querySelector(".asyncmagic").timeline.picture = picture;
@@ -93,8 +100,9 @@ def _page(trace: Trace, layout: Layout, figures: Summary, script: str) -> str:
     image = base64.b64encode(draw(trace, layout).encode()).decode()
     script = script.replace("__TRACE__", trace.trace_id)
     page = (
-        f'<div data-asyncmagic="{trace.trace_id}"><img alt="{escape(plain(figures.headline()))}" '
-        f'src="data:image/svg+xml;base64,{image}" style="max-width:100%;height:auto">{_table(figures.agents)}</div>'
+        f'<div data-asyncmagic="{trace.trace_id}"><div class="am-paper"><style>{_PAPER}</style>'
+        f'<img alt="{escape(plain(figures.headline()))}" src="data:image/svg+xml;base64,{image}" '
+        f'style="max-width:100%;height:auto">{_table(figures.agents)}</div></div>'
         f'<script>(async () => {{{script}}})().catch((error) => console.warn("asyncmagic: the picture stays", error));'
         "</script>"
     )

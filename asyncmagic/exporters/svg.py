@@ -318,7 +318,7 @@ class _Picture:
             width = max(self.x(self._end(span)) - a, 1.5)
             middle, tall = n((top + bottom) / 2), n(bottom - top)
             yield (
-                f'<path class="blocked band" stroke-width="{tall}" d="M{n(a)} {middle}h{n(width)}"/>'
+                f'<path class="band" stroke-width="{tall}" d="M{n(a)} {middle}h{n(width)}"/>'
                 f'<path class="blocked-edge" d="M{n(a + 0.5)} {n(top)}v{tall}m{n(width - 1)} 0v-{tall}"/>'
             )
             where = f" · {place(span)}" if place(span) else ""

@@ -261,6 +261,21 @@ def test_without_script_the_picture_and_the_table_are_there(browser):
     context.close()
 
 
+@pytest.mark.parametrize("has_script", [True, False])
+def test_on_paper_picture_and_table_are_whole(browser, has_script):
+    context = browser.new_context(java_script_enabled=has_script, color_scheme="dark")
+    page = context.new_page()
+    page.set_content(queue(60).to_html())
+    page.locator(".asyncmagic canvas" if has_script else "img").first.wait_for()
+    page.emulate_media(media="print")
+    assert page.locator("img").bounding_box()["height"] > 100
+    assert page.locator(".asyncmagic").count() == has_script and not page.locator(".asyncmagic").is_visible()
+    rows = page.locator("tbody tr")
+    assert (rows.count(), rows.last.is_visible()) == (60, True)
+    assert len(page.pdf(format="A4")) > 10_000
+    context.close()
+
+
 # -- while it runs
 
 
