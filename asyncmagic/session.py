@@ -39,6 +39,8 @@ class Session:
             if self._running == 1:
                 self._watch()
         trace = tracer.start_trace(name, **settings)
+        if tracer.adopt_task is not None and (task := _current_task()) is not None:
+            tracer.adopt_task(task, trace.root)
         self.traces.append(trace)
         return trace
 
@@ -82,6 +84,10 @@ class Session:
     @property
     def is_watching(self) -> bool:
         return self._running > 0
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
 
 
 session = Session()

@@ -178,6 +178,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 number = record.index
                 if asked - record.since > looked_up and looked(number) != record.since:
                     number += waits.number(task) * INDEX
+                    log.latest = start, number
             mark[0] = start
             try:
                 if argument is nothing:

@@ -95,7 +95,10 @@ class Watcher:
 
     def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
         """See `Tracer.adopt_task`."""
-        self.log(task.get_loop()).adopt(task, span)
+        try:
+            self.log(task.get_loop()).adopt(task, span)
+        except Exception:
+            logger.exception("%r has no states; your code is not affected", span.name)
 
     def collect(self, trace: Trace) -> None:
         """See `SpanSource`."""

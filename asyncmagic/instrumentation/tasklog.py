@@ -33,6 +33,8 @@ INDEX = 1 << 32
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
 UNKNOWN, LOOK = -1.0, -2.0
+#: Or the rest of a step from within which its task was adopted.
+ENTERED = -3.0
 
 logger = logging.getLogger("asyncmagic")
 
@@ -98,6 +100,8 @@ class TaskLog:
         self.steps: list[float] = []
         #: When the step that runs now began; 0 between steps.
         self.mark = [0.0]
+        #: When the latest step after a long wait began, and its first number.
+        self.latest = (0.0, 0)
         #: Callbacks that held the loop for long and were no step of a watched task.
         self.held: list[Held] = []
         #: Callbacks that other threads have sent, and when.
@@ -188,13 +192,38 @@ class TaskLog:
             self._add(task, span, span, _name(coroutine), self._site(_frame(1), coroutine), self.now())
 
     def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
-        """Write the states of `task` to a span that someone else made and will end."""
+        """Write the states of `task` to a span that someone else made and will end; of the running one, from now."""
         record = self.live.get(id(task))
+        if task is _current_task(self.loop()):
+            self._enter(task, span, record)
+            return
         if record is None:
             record = self._add(task, span, _read_span(), span.name, -1, self.now())
         if record is not None:
             self._rows[record.index * _WIDTH + _SPAN] = span
             self.adopted.add(record.index)
+
+    def _enter(self, task: asyncio.Task[Any], span: Span, record: TaskRecord | None) -> None:
+        began, loop = self.now(), self.loop()
+        if record is None:
+            record = self._add(task, span, span, span.name, -1, began)
+        elif record.index not in self.adopted or not self._rows[record.index * _WIDTH + _SPAN].has_ended:
+            # A trace inside another: the task's states belong to that one.
+            return
+        if record is None or loop is None:
+            return
+        record.inherited, record.since = span, began
+        self._rows[record.index * _WIDTH + _SPAN] = span
+        self.adopted.add(record.index)
+        span.states = StateLog()
+        span.states.append(round(began * 1e9), "running")
+        # The step that runs now began without us, and will end unseen.
+        loop.call_soon(self._entered, record, began, context=Context())
+
+    def _entered(self, record: TaskRecord, began: float) -> None:
+        if record.since == began:
+            record.since = self.now()
+            self.steps.extend((record.index, ENTERED, began, record.since))
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""

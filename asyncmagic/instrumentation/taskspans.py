@@ -7,7 +7,7 @@ import threading
 from array import array
 
 from asyncmagic.instrumentation.blocking import Samples
-from asyncmagic.instrumentation.tasklog import INDEX, LOOK, Held, TaskLog
+from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskLog
 from asyncmagic.tracing.model import Span, StateLog, Trace
 from asyncmagic.tracing.semconv import CANCELLED_BY, STEPS_NOT_SHOWN
 
@@ -60,6 +60,9 @@ class TaskSpans:
             span = changed.get(index)
             if span is None:
                 span = changed[index] = find(index, since)
+            if span.kind == "cell" and span.has_ended:
+                # The kernel's task lives on, and runs other cells.
+                continue
             if ready >= 0 and _ns(ready) < span.start and index not in self.log.adopted:
                 # Its span was asked for in a later step than this one, which is its first.
                 span.start, span.states = _ns(ready), None
@@ -73,7 +76,7 @@ class TaskSpans:
                     span.states.amend("waiting", words)
                 continue
             # A step around other steps ran the loop itself: that blocks nobody.
-            if end - start >= threshold and before <= start:
+            if end - start >= threshold and before <= start and ready != ENTERED:
                 blocks.append((start, end, span))
             before = start
             if not _write_step(span.states, _ns(ready), _ns(start), _ns(end), words):
@@ -83,18 +86,24 @@ class TaskSpans:
         return changed, blocks
 
     def _show_running(self, changed: dict[int, Span]) -> None:
-        """Show the step that runs now, if it has been running for long: its end may be far away."""
+        """Show the step that runs now, if it has been running for long or is the cell's: its end may be far away."""
         start, loop = self.log.mark[0], self.log.loop()
-        if not start or loop is None or self.log.now() - start < _LONG:
+        if not start or loop is None:
             return
         record = self.log.live.get(id(asyncio.current_task(loop)))
         if record is None or self.log.mark[0] != start:
             return
         span = self.log.span(record.index)
+        if span.kind != "cell" and self.log.now() - start < _LONG:
+            return
         states = span.states
         if states is None or (states.last()[1] in ("waiting", "ready") and states.last()[0] <= _ns(start)):
             if states is None:
                 states = span.states = StateLog()
+            began, number = self.log.latest
+            wait, index = divmod(number, INDEX)
+            if began == start and index == record.index and states and states.last()[1] == "waiting":
+                states.amend("waiting", self.log.waits.words(wait))
             states.append(_ns(start), "running")
             changed[record.index] = span
 

@@ -33,7 +33,7 @@ def traced(loop: VirtualLoop, main: Callable[[], Coroutine[Any, Any, Any]]) -> T
         with instrument(tracer):
             trace = tracer.start_trace("cell")
             with tracer.use(trace.root):
-                await asyncio.wait([asyncio.create_task(main(), name="main")])
+                await asyncio.gather(asyncio.create_task(main(), name="main"), return_exceptions=True)
             tracer.end_trace(trace)
             return trace
 

@@ -410,3 +410,45 @@ def test_closing_a_generator_that_was_left_is_no_task_of_the_users(loop: Virtual
             return [span.name for span in trace.spans]
 
     assert loop.run_until_complete(cell()) == ["cell", "leave"]
+
+
+def test_the_cell_itself_says_what_it_waited_for(loop: VirtualLoop) -> None:
+    tracer = Tracer(clock=loop.clock)
+    line = test_the_cell_itself_says_what_it_waited_for.__code__.co_firstlineno
+
+    async def one() -> Trace:
+        trace = tracer.start_trace("cell")
+        task = asyncio.current_task()
+        assert task is not None and tracer.adopt_task is not None
+        tracer.adopt_task(task, trace.root)
+        with tracer.use(trace.root):
+            loop.advance(0.05)
+            await asyncio.sleep(1)
+            loop.advance(0.3)
+            await asyncio.create_task(asyncio.sleep(2), name="child")
+        tracer.end_trace(trace)
+        return trace
+
+    async def kernel() -> tuple[Trace, Trace]:
+        with instrument(tracer):
+            background = tracer.start_trace("background")
+            traces = await one(), await one()
+            tracer.end_trace(background)
+        return traces
+
+    for trace in loop.run_until_complete(kernel()):
+        start = trace.root.start
+        assert trace.root.states is not None and trace.root.end is not None
+        assert [
+            ((begun - start) / 1e9, (end - begun) / 1e9, state, detail)
+            for begun, end, state, detail in trace.root.states.segments(trace.root.end)
+        ] == [
+            (0, 0.05, "running", None),
+            (0.05, 1, "waiting", f"sleep (one:{line + 11})"),
+            (1.05, 0.3, "running", None),
+            (1.35, 2, "waiting", f"task child (one:{line + 13})"),
+        ]
+        assert [(span.kind, span.name, span.parent_id) for span in trace.spans[1:]] == [
+            ("task", "child", trace.root.span_id),
+            ("blocked", "cell", trace.root.span_id),
+        ]

@@ -39,3 +39,27 @@ def test_a_cell_is_called_by_its_number_wherever_a_place_stands(bare_kernel: Ker
     assert victim == f"[('{here}', 3, 'the cell ({here}:5)')]"
     assert f"blocked: cell [{first}]:3" in "\n".join(picture)
     assert "ipykernel_" not in said.stdout
+
+
+def test_a_plain_await_says_what_the_cell_waited_for(bare_kernel: Kernel) -> None:
+    bare_kernel.run("%load_ext asyncmagic")
+    bare_kernel.run("import asyncio, asyncmagic\n%asynctrace on")
+    cell = bare_kernel.run("x = 1\nawait asyncio.sleep(0.2)\nlock = asyncio.Lock()\nawait asyncio.sleep(0.1)")
+    bare_kernel.run("%asynctrace off")
+    said = bare_kernel.run(
+        "import asyncmagic.session as s\n"
+        "root = s.session.traces[-1].root\n"
+        "print([(state, detail) for _, _, state, detail in root.states.segments(root.end) if state != 'ready'][:5])\n"
+        "print(s.session.traces[-1].export('text'))"
+    )
+    here = f"cell [{number_of(cell)}]"
+    states, *picture = said.stdout.splitlines()
+    assert states == str(
+        [
+            ("running", None),
+            ("waiting", f"sleep ({here}:2)"),
+            ("running", None),
+            ("waiting", f"sleep ({here}:4)"),
+            ("running", None),
+        ]
+    ), said.stdout
