@@ -35,7 +35,7 @@ from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
 from asyncmagic.runner import Options, Run
 from asyncmagic.session import session, tracer
 from asyncmagic.terminal import TerminalTimeline
-from asyncmagic.tracing import Span
+from asyncmagic.tracing import Span, Trace
 from asyncmagic.watcher import CellWatcher
 
 logger = logging.getLogger("asyncmagic")
@@ -298,6 +298,7 @@ _ASYNCTRACE = """Look at what ran.
     %%asynctrace                  trace a cell exactly as it stands (nothing is started for you)
     %asynctrace tasks             the tasks alive on the loop now, as a tree
     %asynctrace lint on | off     check cells for missing awaits; `lint RULE …` checks only these rules
+    %asynctrace send              send the last trace through your OpenTelemetry tracer provider
     %asynctrace doctor            what on this kernel helps or hurts
     %asynctrace help              this text
 """
@@ -332,6 +333,7 @@ class AsyncMagics(Magics):
             "tasks": lambda rest: print(tasks.tree()),
             "doctor": lambda rest: print(doctor.report(session)),
             "lint": lambda rest: print(watcher.lint(rest.split())),
+            "send": self._send,
             "help": lambda rest: print(_ASYNCTRACE),
         }
         if command == "await":
@@ -344,9 +346,19 @@ class AsyncMagics(Magics):
         commands[command](rest)
 
     def _report(self, rest: str) -> None:
+        print(self._last_trace().export("report"))
+
+    def _send(self, rest: str) -> None:
+        trace = self._last_trace()
+        try:
+            print(f"{trace.send()} spans of {trace.name!r} were handed to your OpenTelemetry tracer provider")
+        except RuntimeError as error:
+            raise UsageError(f"%asynctrace send: {error}") from None
+
+    def _last_trace(self) -> Trace:
         if not session.traces:
             raise UsageError("%asynctrace: nothing has been traced yet; start a cell with %%agents, or %asynctrace on")
-        print(session.traces[-1].export("report"))
+        return session.traces[-1]
 
 
 AsyncMagics.agents.__doc__ = _parser("agents").format_help()

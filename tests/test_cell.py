@@ -488,3 +488,17 @@ def test_asynctrace_await_may_stand_in_a_loop_or_in_a_function(
     run("for i in range(2):\n    %asynctrace a = await f(i)").raise_error()
     run("async def g():\n    %asynctrace b = await f(5)\n    return b\nc = await g()").raise_error()
     assert (shell.user_ns["a"], shell.user_ns["c"]) == (2, 10)
+
+
+def test_asynctrace_send_goes_through_the_users_tracer_provider(
+    run: Callable[[str], ExecutionResult], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    run("%%asynctrace --no-timeline --name sent -o trace\nx = await f(1)").raise_error()
+    assert "set_tracer_provider" in str(error_of(run("%asynctrace send")))
+    provider = sdk.TracerProvider(shutdown_on_exit=False)
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: provider)
+    run("%asynctrace send").raise_error()
+    assert (
+        capsys.readouterr().out.strip().endswith("1 spans of 'sent' were handed to your OpenTelemetry tracer provider")
+    )

@@ -1,4 +1,4 @@
-"""OpenTelemetry: what other libraries' spans say lands on the timeline, and a trace can be sent where theirs go."""
+"""OpenTelemetry: what other libraries' spans say lands on the timeline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial, wraps
 from types import ModuleType
@@ -54,9 +53,8 @@ _CONTENT = re.compile(
     r"message|prompt|completion|content|input|output|argument|param|result|instruction|body|query|text|description|"
     r"document|entity|statement|logrecord|events|args|(request|response|data)$"
 )
-#: Those who tell of libraries that have an instrumentor here, which sees the same.
-_WATCHED = re.compile(r"autogen|crewai|.*\.instrumentation\.(autogen|crewai|langchain|openai_agents)")
-_sends: ContextVar[bool] = ContextVar("asyncmagic_sends", default=False)
+#: Those who tell of libraries that have an instrumentor here, which sees the same; and what we send ourselves.
+_WATCHED = re.compile(r"asyncmagic$|autogen|crewai|.*\.instrumentation\.(autogen|crewai|langchain|openai_agents)")
 
 
 @contextmanager
@@ -73,46 +71,6 @@ def instrument(tracer: Tracer) -> Iterator[None]:
         finally:
             tracer.remove_source(spans)
             spans.is_on = False
-
-
-def send(trace: Trace, provider: Any = None) -> int:
-    """Send the spans of a trace through an OpenTelemetry tracer provider (the global one, if left out).
-
-    They go wherever the provider's processors send its own spans; those that came from OpenTelemetry are there already.
-    Returns how many were sent.
-    """
-    from opentelemetry import trace as api
-
-    to = (provider or api.get_tracer_provider()).get_tracer("asyncmagic")
-    contexts: dict[int, Any] = {}
-    sent = 0
-    token = _sends.set(True)
-    try:
-        for span in sorted(trace.spans, key=lambda span: span.start):
-            above = contexts.get(span.parent_id or 0)
-            if theirs := span.attributes.get(semconv.OTEL_SPAN):
-                ids = [int(part, 16) for part in str(theirs).split("-")]
-                context = api.SpanContext(*ids, is_remote=False, trace_flags=api.TraceFlags(1))
-                contexts[span.span_id] = api.set_span_in_context(api.NonRecordingSpan(context))
-                continue
-            made = to.start_span(
-                span.name,
-                context=above or api.set_span_in_context(api.INVALID_SPAN),
-                kind=api.SpanKind.CLIENT if span.kind in ("chat", "embeddings", "http") else api.SpanKind.INTERNAL,
-                attributes={key: value for key, value in span.attributes.items() if value is not None},
-                start_time=span.start + trace.time_origin,
-            )
-            contexts[span.span_id] = api.set_span_in_context(made)
-            for event in span.events:
-                known = {key: value for key, value in event.attributes.items() if value is not None}
-                made.add_event(event.name, known, timestamp=event.time + trace.time_origin)
-            if span.status == "ERROR":
-                made.set_status(api.Status(api.StatusCode.ERROR, span.message))
-            made.end((span.end if span.end is not None else trace.end) + trace.time_origin)
-            sent += 1
-    finally:
-        _sends.reset(token)
-    return sent
 
 
 @contextmanager
@@ -201,7 +159,7 @@ class _Spans(Watcher):
     @guarded
     def starts(self, theirs: Any, *, timed: bool) -> None:
         scope = theirs.instrumentation_scope
-        if _sends.get() or (scope is not None and _WATCHED.match(scope.name)):
+        if scope is not None and _WATCHED.match(scope.name):
             return
         parent = self._parent(theirs)
         if parent is None or parent.trace is None:

@@ -324,3 +324,11 @@ class Trace:
         exporter = load("asyncmagic.exporters:EXPORTERS")[format]
         written: str | bytes = exporter(self)
         return written
+
+    def send(self, provider: Any = None) -> int:
+        """Send the spans through an OpenTelemetry tracer provider, the global one if left out; return how many.
+
+        They go wherever its exporters send your other spans. Raises `RuntimeError` where no provider has been set.
+        """
+        sent: int = load("asyncmagic.exporters.otel:send")(self, provider)
+        return sent
