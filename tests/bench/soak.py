@@ -170,7 +170,7 @@ class Soak:
         self.exchanges += len(log)
         ids = set(seen["ids"])
         lost = [one.request_id for one in log if one.outcome == "complete" and one.status and one.request_id not in ids]
-        if code.startswith(("%%agents --fail-fast", "!", "%%agents --timeout", "%%agents --return")):
+        if any(word in code for word in ("!", "timeout", "--fail-fast", "cancel()")):
             # Whoever was cancelled may not have read the answer that was on its way; its attempt is there all the same.
             lost = lost if seen["http"] < len(log) else []
         if seen["http"] < len(log) or lost or seen["open"]:
