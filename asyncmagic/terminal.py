@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import threading
 import time
 from typing import TextIO
 
+from asyncmagic.layout import plain
 from asyncmagic.tracing.analysis import progress
 from asyncmagic.tracing.model import Span, Trace
+
+logger = logging.getLogger("asyncmagic")
 
 #: Runs shorter than this show no progress: seconds.
 _PATIENCE = 1.0
@@ -51,7 +55,15 @@ class TerminalTimeline:
         if self._ticker is not None:
             self._ticker.join(1)
         if self._trace is not None:
-            print(self._trace.to_text(), file=self._stream)
+            self._write(f"{self._trace.to_text()}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # A terminal that is gone is no reason to lose results.
+            self._stopped.set()
+            logger.warning("the timeline could not be written to the terminal", exc_info=True)
 
     def _tick(self) -> None:
         pause, width = _PATIENCE, 0
@@ -60,11 +72,9 @@ class TerminalTimeline:
             if trace is None:
                 continue
             began = time.perf_counter()
-            line = f"{self._trace_name}: {progress(trace)}"[: shutil.get_terminal_size().columns - 1]
-            self._stream.write(f"\r{line.ljust(width)}")
-            self._stream.flush()
+            line = f"{plain(self._trace_name, 30)}: {progress(trace)}"[: shutil.get_terminal_size().columns - 1]
+            self._write(f"\r{line.ljust(width)}")
             width = len(line)
             pause = max(_PERIOD, 20 * (time.perf_counter() - began))
         if width:
-            self._stream.write(f"\r{' ' * width}\r")
-            self._stream.flush()
+            self._write(f"\r{' ' * width}\r")
