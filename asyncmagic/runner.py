@@ -7,6 +7,7 @@ import inspect
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -167,7 +168,7 @@ class Run:
         agent.task = self.loop.create_task(self._drive(agent, coroutine), name=name)
         if self.tracer.adopt_task is not None:
             self.tracer.adopt_task(agent.task, span)
-        agent.task.add_done_callback(lambda _: self._on_done(agent, coroutine))
+        agent.task.add_done_callback(partial(self._on_done, agent, coroutine))
         # The agent keeps its coroutine alive: an id is unique only while its object lives.
         self._agents[id(coroutine)] = agent
         self.agents.append(agent)
@@ -205,7 +206,7 @@ class Run:
             # Before the slot is free: the next agent may hold the loop until the task's callbacks are called.
             agent.ended = self.tracer.clock()
 
-    def _on_done(self, agent: Agent, coroutine: Awaitable[Any]) -> None:
+    def _on_done(self, agent: Agent, coroutine: Awaitable[Any], _: asyncio.Task[Any]) -> None:
         if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
             # Cancelled in the queue: nobody will ever await it, and that is meant.
             coroutine.close()

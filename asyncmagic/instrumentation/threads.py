@@ -30,6 +30,7 @@ def instrument(tracer: Tracer) -> Iterator[None]:
         stack.enter_context(patched(ThreadPoolExecutor, "submit", _submit_to_threads(watcher)))
         stack.enter_context(patched(threading.Thread, "start", _start_thread(watcher)))
         stack.enter_context(when_imported("concurrent.futures.process", partial(_watch_processes, watcher)))
+        stack.enter_context(when_imported("anyio._backends._asyncio", partial(_watch_anyio, watcher)))
         yield
         watcher.is_on = False
 
@@ -135,6 +136,32 @@ def _watch_processes(watcher: Threads, module: ModuleType) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _watch_anyio(watcher: Threads, module: ModuleType) -> Iterator[None]:
+    """See `anyio.to_thread.run_sync`, which has worker threads of its own; trio is not asyncio, and not seen."""
+    backend = module.AsyncIOBackend
+    before = backend.run_sync_in_worker_thread
+
+    def run_sync(function: _Function, arguments: Any, *more: Any, **options: Any) -> Any:
+        limiter = options.get("limiter") or (more[1] if len(more) > 1 else None)
+        span = watcher.queue(
+            "thread", function, arguments, _limited(limiter or backend.current_default_thread_limiter())
+        )
+        handed = function if span is None else _UnsureWork(watcher, span, function)
+        return before(handed, arguments, *more, **options)
+
+    # No class method, which nobody can refer to weakly: anyio asks the class itself.
+    with patched(backend, "run_sync_in_worker_thread", run_sync):
+        yield
+
+
+class _UnsureWork(Work):
+    """Work of which nobody tells when it is cancelled before a thread takes it up."""
+
+    def __del__(self) -> None:
+        self._watcher.end(self._span, "CancelledError")
+
+
 def _submit(watcher: Threads, span: Span, handing_over: Callable[[], Future[Any]]) -> Future[Any]:
     try:
         future = handing_over()
@@ -228,3 +255,11 @@ def _fullness(pool: ThreadPoolExecutor) -> str | None:
     if threads - idle < most:
         return None
     return f"{most} of {most} threads busy, {waiting + 1} waiting"
+
+
+def _limited(limiter: Any) -> str | None:
+    """Say how full the threads of an anyio limiter are."""
+    if limiter.borrowed_tokens < limiter.total_tokens:
+        return None
+    waiting = limiter.statistics().tasks_waiting + 1
+    return f"{limiter.total_tokens} of {limiter.total_tokens} threads busy, {waiting} waiting"
