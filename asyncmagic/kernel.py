@@ -1,4 +1,4 @@
-"""What a run needs of the process around it: Stop that stops, Cancel that arrives, and nested loops where asked for."""
+"""What a run needs of the process around it: Stop that stops, and Cancel that arrives."""
 
 from __future__ import annotations
 
@@ -181,44 +181,3 @@ class _PassingLock:
             self._lock.release()
         else:
             self._kernel.set_parent(*passing, channel="shell")
-
-
-# -- --nest
-
-
-@contextmanager
-def nested_loop(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Let blocking wrappers (`Runner.run_sync`, `crew.kickoff`) run inside the running loop, inside this block alone.
-
-    Raises `ImportError`, with the command that installs it, where neither nest_asyncio2 nor nest_asyncio is there,
-    and `ValueError` for a loop that cannot be patched (uvloop).
-    """
-    apply = _nest_apply()
-    modules = [asyncio, asyncio.tasks, asyncio.futures, asyncio.events, sys.modules.get("tornado.concurrent")]
-    classes = [*type(loop).__mro__[:-1], *type(asyncio.get_event_loop_policy()).__mro__[:-1]]
-    places: list[Any] = [place for place in (*modules, *classes) if place is not None]
-    before = [(place, dict(vars(place))) for place in places]
-    own = dict(vars(loop))
-    try:
-        apply(loop)
-        yield
-    finally:
-        for place, attributes in before:
-            for name in set(vars(place)) - attributes.keys():
-                delattr(place, name)
-            for name, value in attributes.items():
-                if vars(place).get(name) is not value:
-                    setattr(place, name, value)
-        for name in set(vars(loop)) - own.keys():
-            if name.startswith(("_nest", "_num_runs", "_is_proactor")):
-                delattr(loop, name)
-
-
-def _nest_apply() -> Callable[[asyncio.AbstractEventLoop], None]:
-    for name in ("nest_asyncio2", "nest_asyncio"):
-        try:
-            apply: Callable[[asyncio.AbstractEventLoop], None] = __import__(name).apply
-        except ImportError:
-            continue
-        return apply
-    raise ImportError("--nest needs nest_asyncio2: pip install 'asyncmagic[nest]'")

@@ -29,8 +29,9 @@ from IPython.utils.capture import capture_output
 from asyncmagic import doctor, tasks, wrappers
 from asyncmagic.cell import AgentCell, adopt, adopt_expression, keep, place, result, run_here
 from asyncmagic.instrumentation.places import is_users
-from asyncmagic.kernel import Interrupt, comm_messages, nested_loop
+from asyncmagic.kernel import Interrupt, comm_messages
 from asyncmagic.lint import check
+from asyncmagic.nesting import nested_loop
 from asyncmagic.rewrite import MARK, Rewriter, rewrite_source, unmarked
 from asyncmagic.runner import Options, Run
 from asyncmagic.session import session, tracer
@@ -175,6 +176,8 @@ class cell:
             self._enter()
             if self.run is not None:
                 await self.run.__aenter__()
+            # The step that runs now began before anybody watched: what holds the loop from here on shall be seen.
+            await asyncio.sleep(0)
         except BaseException:
             self._stack.close()
             raise

@@ -16,6 +16,7 @@ from IPython.display import display
 from traitlets import Bool, Float, Int, List, TraitError, Unicode, default, observe, validate
 from traitlets.config import Configurable
 
+from asyncmagic import wrappers
 from asyncmagic.costs import blocking_lines, sequence_cost
 from asyncmagic.diagnostics import Diagnostic, is_silenced, render_html, render_text
 from asyncmagic.instrumentation.never_awaited import Aftermath
@@ -202,6 +203,8 @@ class CellWatcher:
             text = lines[line - 1]
             message = f"this line held the event loop for {seconds:.2f} s: until it was done, no other task ran"
             hint = "Await an async twin, or move the work to a thread: `await asyncio.to_thread(…)`"
+            if twin := wrappers.twin(text, self.shell.user_ns):
+                hint = f"Write `{twin}`"
             column = len(text) - len(text.lstrip())
             found = Diagnostic(
                 line, column, "blocking-call", message, hint, end_line=line, end_column=len(text.rstrip())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 #: What a blocking call says when a loop is running already: asyncio, OpenAI Agents, CrewAI, LangGraph, AutoGen.
 _COMPLAINTS = (
@@ -15,8 +16,9 @@ _COMPLAINTS = (
     "another loop is running",
 )
 
-#: How asyncio itself refuses, which `--nest` helps; a library that asks for a running loop first refuses all the same.
+#: How asyncio itself refuses, which `--nest` helps; of the libraries that refuse, it knows those below.
 _ASYNCIO = ("asyncio.run() cannot", "Runner.run() cannot", "This event loop is", "Cannot run the event loop")
+_NESTED = ("run_sync", "kickoff", "kickoff_for_each")
 
 #: The blocking name and its async twin, as the libraries of today spell them.
 TWINS = {
@@ -45,12 +47,28 @@ def explain(error: BaseException, is_users: Callable[[str], bool]) -> str | None
             f"`{written}` wants a loop of its own; start the cell with `%%agents --nest` to let it run inside this one."
         )
     if TWINS[name] and isinstance(call.func, ast.Attribute):
-        call.func.attr = TWINS[name]
-        twin = f"await {ast.unparse(call)}"
+        twin = _twin(call, call.func)
     else:
         twin = f"await {ast.unparse(call.args[0])}" if call.args else "await …"
-    or_nest = ", or start with `%%agents --nest`" if str(error).startswith(_ASYNCIO) else ""
+    can_nest = name in _NESTED or str(error).startswith(_ASYNCIO)
+    or_nest = ", or start with `%%agents --nest`" if can_nest else ""
     return f"`{written}` blocks, and this loop is running already. Write `{twin}`{or_nest}."
+
+
+def twin(line: str, namespace: Mapping[str, Any]) -> str | None:
+    """Return what to await instead of the blocking call in a line of code, where the object has such a twin."""
+    for call in _calls(line.strip()):
+        if isinstance(call.func, ast.Attribute) and TWINS.get(call.func.attr):
+            owner = call.func.value
+            known = namespace.get(owner.id) if isinstance(owner, ast.Name) else None
+            if known is None or hasattr(known, TWINS[call.func.attr]):
+                return _twin(call, call.func)
+    return None
+
+
+def _twin(call: ast.Call, function: ast.Attribute) -> str:
+    function.attr = TWINS[function.attr]
+    return f"await {ast.unparse(call)}"
 
 
 def _is_complaint(error: BaseException) -> bool:

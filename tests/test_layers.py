@@ -25,7 +25,7 @@ FLOORS = (
     {"instrumentation", "layout"},
     {"delta"},
     {"exporters", "widget", "terminal"},
-    {"costs", "lint", "runner", "kernel", "tasks", "wrappers"},
+    {"costs", "lint", "runner", "kernel", "nesting", "tasks", "wrappers"},
     {"cell", "session", "rewrite"},
     {"doctor", "watcher"},
     {"magics", "__main__"},

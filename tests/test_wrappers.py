@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from IPython.core.interactiveshell import ExecutionResult
 
+from asyncmagic.wrappers import twin
 from tests.test_cell import agents, run  # noqa: F401 - `run` is a fixture
 
 CASES = [
@@ -46,3 +47,20 @@ def test_the_twin_is_named(
     said = capsys.readouterr().err
     assert advice in said
     assert "%%agents --nest" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("x = graph.invoke({'x': 1})", "await graph.ainvoke({'x': 1})"),
+        ("print(make().invoke(1), 2)", "await make().ainvoke(1)"),
+        ("x = lambda_.invoke(1)", None),
+        ("x = subprocess.run(['ls'])", None),
+        ("for x in", None),
+    ],
+)
+def test_what_held_the_loop_has_a_twin_where_the_object_has_one(line: str, advice: str | None) -> None:
+    class Graph:
+        def ainvoke(self) -> None: ...
+
+    assert twin(line, {"graph": Graph(), "lambda_": object()}) == advice
