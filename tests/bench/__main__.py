@@ -13,8 +13,9 @@ import sys
 BENCHES: dict[str, tuple[str, list[str]]] = {
     "loop": ("tests.bench.bench_loop", ["--repeats", "1", "--most", "10000"]),
     "http": ("tests.bench.bench_http", ["--pairs", "3"]),
+    "kernel": ("tests.bench.bench_kernel", ["--pairs", "3"]),
     "start": ("tests.bench.bench_start", ["--repeats", "1", "--spans", "1000"]),
-    "timeline": ("tests.bench.bench_timeline", []),
+    "timeline": ("tests.bench.bench_timeline", ["--quick"]),
     "frameworks": ("tests.bench.bench_frameworks", []),
     "soak": ("tests.bench.soak", ["--minutes", "1"]),
     "lint": ("tests.bench.lint_score", ["cases"]),
