@@ -32,9 +32,11 @@ _PERIOD = 0.05
 _MOST_BUSY = 0.05
 _BURST = 0.2
 _HEARTBEAT = 0.25
-#: Seconds into the run until a picture stands in the output, and at least and at most between two of them.
+#: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how much
+#: of its time the flusher may be busy with them.
 _FIRST_PICTURE = 0.5
 _PICTURES = (1.0, 30.0)
+_MOST_BUSY_DRAWING = 0.01
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -240,15 +242,15 @@ class TimelineWidget(anywidget.AnyWidget):
                     self._on_cancel(self._layout.spans[index].span_id)
 
     def _keep_picture(self) -> None:
-        trace, began = self._trace, time.monotonic()
+        trace, used = self._trace, time.thread_time()
         if trace is None:
             return
         still: str = load("asyncmagic.exporters.html:to_still")(trace)
         bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
         update_display(bundle, raw=True, display_id=self._display_id)
-        least, most = _PICTURES
-        now = time.monotonic()
-        self._picture_at = now + max(least, min((now - self._started_at) / 4, most), (now - began) / _MOST_BUSY)
+        (least, most), now = _PICTURES, time.monotonic()
+        cost = time.thread_time() - used
+        self._picture_at = now + max(least, min((now - self._started_at) / 4, most), cost / _MOST_BUSY_DRAWING)
 
     def _replace(self) -> None:
         if self._trace is None:

@@ -303,7 +303,8 @@ class _Picture:
         if text := fit(name, right - left - 10):
             self.labels.append(f'<text class="i{halo}" x="{n(left + 5)}" y="{n(y)}">{escape(text)}</text>')
         took = "" if is_folded or span.end is None else self._age(span)
-        if took and text == name and (len(text) + len(took)) * 6.2 + 26 < right - left:
+        is_on_mark = 0 < right - split < len(took) * 6.2 + 8
+        if took and text == name and not is_on_mark and (len(text) + len(took)) * 6.2 + 26 < right - left:
             self.labels.append(f'<text class="i t e{halo}" x="{n(right - 5)}" y="{n(y)}">{took}</text>')
 
     # -- around the rows

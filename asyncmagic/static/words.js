@@ -39,14 +39,15 @@ export function ticks(from, to, step) {
   return found;
 }
 
-/** What blocked the loop: `blocked 0.75 s · line 3` of the cell, or `· tools.py:3`. */
+/** What blocked the loop: `blocked 0.75 s · cell [2]:3`, `· line 3` of a cell unknown, or `· tools.py:3`. */
 export function bandLabel(store, id) {
   const facts = store.attributes(id);
   const path = String(facts["code.file.path"] ?? "");
   const file = path.split(/[\\/]/).pop();
   const line = facts["code.line.number"];
   const isCell = !file || /<ipython-input|ipykernel_\d+|^<.*>$/.test(path);
-  const place = !line ? "" : isCell ? ` · line ${line}` : ` · ${file}:${line}`;
+  const cell = facts["asyncmagic.cell"];
+  const place = !line ? "" : cell ? ` · ${cell}:${line}` : isCell ? ` · line ${line}` : ` · ${file}:${line}`;
   return `blocked ${duration(store.endOf(id) - store.start[id])}${place}`;
 }
 
