@@ -6,11 +6,12 @@ import asyncio
 import platform
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
 from asyncmagic.instrumentation import INSTRUMENTORS
 from asyncmagic.instrumentation._patch import unwatched
 from asyncmagic.session import Session
+from asyncmagic.tracing import Tracer
 
 _PACKAGES = ("asyncmagic", "ipython", "ipykernel", "ipywidgets", "anywidget", "httpx", "httpx2", "openai", "anthropic")
 
@@ -29,6 +30,12 @@ def _versions() -> Iterator[str]:
         yield "--  the OpenAI SDK is not installed: pip install 'asyncmagic[openai]'"
     if found["ipykernel"] and tuple(map(int, found["ipykernel"].split(".")[:2])) < (7, 4):
         yield f"--  ipykernel {found['ipykernel']} hands clicks on after the cell; %%agents works around that"
+
+
+def _distribution(module: str) -> str:
+    """Return the installed package that a module comes from, such as ` (openai-agents 0.24.0)`."""
+    names = packages_distributions().get(module.partition(".")[0], ())
+    return f" ({', '.join(f'{name} {_version(name)}' for name in dict.fromkeys(names))})" if names else ""
 
 
 def _version(name: str) -> str | None:
@@ -57,8 +64,12 @@ def _watched(session: Session) -> Iterator[str]:
         if name in session.broken:
             yield f"!!  {name} cannot be watched: {session.broken[name]}"
             continue
-        module = sys.modules[INSTRUMENTORS[name].__module__]
+        instrument = INSTRUMENTORS[name]
+        module = sys.modules[instrument.__module__]
         library = getattr(module, "LIBRARY", None)
+        if library in sys.modules and not session.is_watching:
+            with instrument(Tracer()):  # whether its hooks fit this version of the library
+                pass
         if library is None or library in sys.modules:
             yield f"ok  {name} is watched while something is traced"
         else:
@@ -66,6 +77,9 @@ def _watched(session: Session) -> Iterator[str]:
         for finding in module.calls_home() if hasattr(module, "calls_home") else ():
             yield f"!!  {finding}"
     for name, reason in unwatched.items():
-        yield f"!!  {name} {_version(name.partition('.')[0]) or ''} is not as expected, and not watched: {reason}"
+        yield (
+            f"!!  {name}{_distribution(name)} lacks what asyncmagic hooks into, and is not watched; your code runs as it "
+            f"would: {reason}"
+        )
     if "httpx" in sys.modules and "httpx2" not in sys.modules:
         yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"

@@ -40,13 +40,23 @@ def instrument(tracer: Tracer) -> Iterator[None]:
 
 def calls_home() -> list[str]:
     """Return where the library sends what the user's crews do, and how that is switched off."""
-    switches = ("CREWAI_DISABLE_TELEMETRY", "CREWAI_DISABLE_TRACKING", "OTEL_SDK_DISABLED")
-    if LIBRARY not in sys.modules or any(os.environ.get(name, "").lower() == "true" for name in switches):
+    if LIBRARY not in sys.modules:
         return []
-    return [
-        "crewai reports to telemetry.crewai.com and takes over the handlers of SIGINT and SIGTERM: "
-        "CREWAI_DISABLE_TELEMETRY=true, set before the import, switches both off"
-    ]
+    found = []
+    if not _is_set("CREWAI_DISABLE_TELEMETRY", "CREWAI_DISABLE_TRACKING", "OTEL_SDK_DISABLED"):
+        found.append(
+            "crewai reports to telemetry.crewai.com and takes over the handlers of SIGINT and SIGTERM: "
+            "CREWAI_DISABLE_TELEMETRY=true, set before the import, switches both off"
+        )
+    if _is_set("CREWAI_TRACING_ENABLED"):
+        found.append("crewai sends its traces to app.crewai.com: CREWAI_TRACING_ENABLED=false switches that off")
+    if not _is_set("CREWAI_DISABLE_VERSION_CHECK"):
+        found.append("crewai asks PyPI for its newest version: CREWAI_DISABLE_VERSION_CHECK=true switches that off")
+    return found
+
+
+def _is_set(*names: str) -> bool:
+    return any(os.environ.get(name, "").lower() in ("true", "1") for name in names)
 
 
 @contextmanager

@@ -38,6 +38,9 @@ def calls_home() -> list[str]:
     """Return where the SDK sends what the user's agents do, and how that is switched off."""
     if LIBRARY not in sys.modules or os.environ.get("OPENAI_AGENTS_DISABLE_TRACING", "").lower() in ("1", "true"):
         return []
+    provider = getattr(sys.modules[LIBRARY], "get_trace_provider", object)()
+    if getattr(provider, "_manual_disabled", False):
+        return []  # by `agents.set_tracing_disabled(True)`
     return ["openai-agents sends its traces to api.openai.com: OPENAI_AGENTS_DISABLE_TRACING=1 switches that off"]
 
 
