@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import threading
-from asyncio import AbstractEventLoop, base_events, events, format_helpers
+from asyncio import AbstractEventLoop, Future, base_events, events, format_helpers
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -88,7 +88,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             task = callback.__self__
             record = get(id(task))
             push((callback, argument, context, now(), record, task))
-            if record is not None and (type(argument) is Gathering or argument.cancelled()):
+            if record is not None and (
+                type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled())
+            ):
                 note_cancel(task, argument)
             return None
         if kind is MethodType and wake_up is not None and is_step(callback):

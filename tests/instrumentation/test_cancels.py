@@ -194,3 +194,34 @@ def test_a_run_says_why_it_cancelled_its_agents(loop: VirtualLoop) -> None:
     trace = loop.run_until_complete(cell())
     assert cancelled(trace) == {"running": "the timeout of the run", "queued": "the timeout of the run"}
     assert "cancelled by the timeout of the run" in trace.export("text")
+
+
+class Foreign:
+    """As little of a future as a task can wait for."""
+
+    _asyncio_future_blocking = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __await__(self) -> Any:
+        self._asyncio_future_blocking = True
+        return (yield self)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, callback: Any, *, context: Any) -> None:
+        self._loop.call_later(1, lambda: self._loop.call_soon(callback, self, context=context))
+
+    def result(self) -> None: ...
+
+
+def test_a_future_of_somebody_elses_needs_no_cancelled(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        await Foreign(asyncio.get_running_loop())
+
+    errors: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    assert [(span.name, span.outcome) for span in traced(loop, main).spans] == [("cell", "done"), ("main", "done")]
+    assert errors == []

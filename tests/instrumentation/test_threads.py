@@ -35,7 +35,7 @@ def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
 
 
 def rows(trace: Trace) -> list[tuple[str, str, str, str]]:
-    """Kind, name, name of the parent and outcome of every span of work (a pool may well block the loop as it starts)."""
+    """Kind, name, name of the parent and outcome of all work; a pool may well block the loop as it starts."""
     return [
         (span.kind, span.name, trace[span.parent_id].name, span.outcome)
         for span in trace.spans
