@@ -116,9 +116,10 @@ FRAMES = """async (large) => {
       step(i);
       if (name === "empty") draw();
     }
-    out[name] = [rank(times, 0.5), rank(times, 0.95), rank(least, 0.5), rank(least, 0.95), rank(intervals, 0.5), rank(intervals, 0.95)];
+    out[name] = [times, least, intervals].flatMap((list) => [rank(list, 0.5), rank(list, 0.95)]);
   };
-  await frames("empty", () => {}, () => it.main.fillRect(0, 0, it.width, it.height));
+  const clear = () => it.main.fillRect(0, 0, it.width, it.height);
+  await frames("empty", () => {}, clear);
   const end = store.last;
   await frames("fit", () => it.fit());
   it.show(end * 0.4, end * 0.5);

@@ -74,7 +74,8 @@ def wigglystuff(trace: Trace, path: Path) -> None:
     esm, css = str(state.pop("_esm")), str(state.pop("_css"))
     page = """<!doctype html><style>CSS</style><div id="here"></div><script type="module">
       const state = STATE;
-      const model = { get: (name) => state[name], set: (name, value) => (state[name] = value), on() {}, off() {}, save_changes() {}, send() {} };
+      const model = { get: (name) => state[name], set: (name, value) => (state[name] = value), save_changes() {} };
+      for (const name of ["on", "off", "send"]) model[name] = () => {};
       const url = URL.createObjectURL(new Blob([ESM], { type: "text/javascript" }));
       const { default: widget } = await import(url);
       await widget.render({ model, el: document.querySelector("#here") });
@@ -93,6 +94,9 @@ PEERS: dict[str, tuple[Callable[[Trace, Path], None], str]] = {
     "wigglystuff": (wigglystuff, "window.isReady"),
 }
 MOVES = 40
+#: When nothing is left to do, and the frame after it.
+STANDS = """() => new Promise((done) =>
+  requestIdleCallback(() => requestAnimationFrame(() => done(performance.now()))))"""
 #: The time from one frame to the next, until `stop`.
 INTERVALS = """() => {
   window.intervals = [];
@@ -125,9 +129,7 @@ def main() -> None:
 
                 page.goto(path.as_uri(), wait_until="commit")
                 page.wait_for_function(f"() => {ready}", timeout=120_000)
-                first = page.evaluate(
-                    "() => new Promise((done) => requestIdleCallback(() => requestAnimationFrame(() => done(performance.now()))))"
-                )
+                first = page.evaluate(STANDS)
                 work, nodes = busy(), page.evaluate("document.querySelectorAll('*').length")
                 page.evaluate(INTERVALS)
                 page.mouse.move(700, 250)
