@@ -32,6 +32,7 @@ from demo.environment import ROOT, Environment, SetupError
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 PARALLEL = ("-n", "2", "--dist", "loadfile")
 QUICK = ("-m", "not slow")
+UNCLOSED = ("-W", "ignore::ResourceWarning", "-W", "ignore::pytest.PytestUnraisableExceptionWarning")  # of SDKs
 LENIENT = ("-W", "ignore::DeprecationWarning")  # of old packages, about one another
 
 
@@ -57,7 +58,7 @@ SUITES = (
           ("-e", ".[test]", "-r", "tests/frameworks/openai2.txt"), "tests/frameworks", PARALLEL),
     Suite("clients", "every provider's own client, LiteLLM, and libraries that emit OpenTelemetry", "3.11",
           ("-e", ".[test]", "-r", "tests/clients/requirements.txt"), "tests/clients",
-          ("-n", "2", "--dist", "loadgroup")),
+          ("-n", "2", "--dist", "loadgroup", *UNCLOSED)),
     *(Suite(version, "another Python", version, ("-e", ".[test]"), "tests", (*PARALLEL, *QUICK))
       for version in ("3.11", "3.12", "3.13") if version != THIS),
 )

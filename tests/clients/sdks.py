@@ -216,6 +216,12 @@ class Cohere(Sdk):
     def stream_sync(self, model: str, text: str) -> Iterator[Any]:
         yield from self.sync.chat_stream(model=model, messages=say(text))
 
+    async def aclose(self) -> None:
+        await self.client.__aexit__(None, None, None)
+
+    def close(self) -> None:
+        self.sync.__exit__(None, None, None)
+
 
 class Ollama(Sdk):
     module, provider, host = "ollama", "ollama", "ollama.local"
@@ -240,6 +246,12 @@ class Ollama(Sdk):
 
     def stream_sync(self, model: str, text: str) -> Iterator[Any]:
         yield from self.sync.chat(model=model, messages=say(text), stream=True)
+
+    async def aclose(self) -> None:
+        await self.client._client.aclose()
+
+    def close(self) -> None:
+        self.sync._client.close()
 
 
 class LiteLLM(Sdk):
