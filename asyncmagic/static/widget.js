@@ -13,7 +13,10 @@ class Run {
     this.timelines = [];
     this.css = model.get("_css");
     this.cancel = (index) => model.send({ type: "cancel", index });
-    this.end = () => model.send({ type: "replaced" });
+    this.end = () => {
+      model.send({ type: "replaced" });
+      this.end = () => {};
+    };
     this.queue = Promise.resolve();
     this.take = (message) => {
       this.queue = this.queue.then(async () => {

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from asyncmagic.tracing import semconv
 from tests.test_delta import read
-from tests.timelines import HOSTILE, Script, hostile, queue, workshop
+from tests.timelines import HOSTILE, Script, hostile, ms, queue, workshop
 
 
 class Reader(HTMLParser):
@@ -81,6 +83,26 @@ def test_hostile_names_are_cells_of_the_table():
 
 def test_five_hundred_calls_make_a_small_output():
     assert len(queue(500).to_html()) < 140_000
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_spans_make_an_output_below_a_megabyte():
+    script, chance = Script(), random.Random(7)
+    for number in range(200):
+        agent, at = script.start(f"agent {number}", 0), 0.0
+        for _ in range(250):
+            first, end = at + chance.expovariate(1 / 300), at + 300 + chance.expovariate(1 / 900)
+            tokens = {semconv.REQUEST_MODEL: "gpt-5", semconv.OUTPUT_TOKENS: chance.randrange(900)}
+            call = script.chat(agent, at, end, min(first, end), attributes=tokens)
+            script.span(
+                "POST", at + 0.1, end, "http", call, attributes={semconv.REQUEST_ID: chance.randbytes(12).hex()}
+            )
+            at = end + chance.expovariate(1 / 20)
+        script.tracer.end_span(agent, end=ms(at))
+    trace = script.end(500_000)
+    page = trace.to_html()
+    assert len(page) + len(trace.to_svg()) + len(trace.to_text()) < 1_000_000
+    assert saved(page)["header"]["note"].startswith("The ")
 
 
 def test_a_large_run_keeps_what_matters_most_and_says_so():

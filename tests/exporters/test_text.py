@@ -13,6 +13,7 @@ import pytest
 from asyncmagic.exporters.report import to_report
 from asyncmagic.exporters.terminal import cells, fit, safe
 from asyncmagic.exporters.text import to_text
+from asyncmagic.layout import Layout
 from asyncmagic.tracing import Trace, semconv
 from tests.timelines import HOSTILE, Script, hostile, ms, queue, workshop
 
@@ -44,6 +45,14 @@ def test_the_timeline_has_a_bar_for_each_agent_and_each_call_and_a_legend() -> N
         "╌ to first token   ◆ first token   ━ model answers",
         "✕ failed attempt   · back-off",
     ]
+
+
+@pytest.mark.parametrize("make", [workshop, lambda: queue(20)])
+def test_its_rows_are_those_of_the_picture(make: object) -> None:
+    trace = make()
+    names = [block.name for block in Layout.of(trace).blocks()]
+    labels = [line.partition("│")[0].rstrip() for line in to_text(trace, width=100).splitlines() if "│" in line]
+    assert [label for label in labels if label in names] == names
 
 
 @pytest.mark.parametrize("width", [60, 80, 137, 400])
