@@ -78,8 +78,8 @@ def _watched(session: Session) -> Iterator[str]:
             yield f"!!  {finding}"
     for name, reason in unwatched.items():
         yield (
-            f"!!  {name}{_distribution(name)} lacks what asyncmagic hooks into, and is not watched; your code runs as it "
-            f"would: {reason}"
+            f"!!  {name}{_distribution(name)} lacks what asyncmagic hooks into, and is not watched; "
+            f"your code runs as it would: {reason}"
         )
     if "httpx" in sys.modules and "httpx2" not in sys.modules:
         yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"

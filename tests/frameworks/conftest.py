@@ -14,6 +14,7 @@ from tests.kernel.conftest import Cell, Kernel, running_kernel
 
 #: Nothing calls home from here.
 QUIET = {
+    "AUTOGEN_DISABLE_RUNTIME_TRACING": "true",
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_DISABLE_TRACKING": "true",
     "CREWAI_DISABLE_VERSION_CHECK": "true",
@@ -52,6 +53,28 @@ async def consume(stream):
     async for last in stream:
         pass
     return last
+"""
+
+
+#: Everything that can be called in the libraries that are hooked: `kept` has it as it was, `changed()` what is not.
+KEPT = """
+import sys
+
+def callables():
+    hooked = ("agents", "langchain_core", "langgraph", "autogen_core", "autogen_agentchat", "autogen_ext", "crewai",
+              "openai", "httpx", "httpx2", "aiohttp", "opentelemetry", "asyncio", "concurrent", "threading")
+    for name, module in list(sys.modules.items()):
+        if module is not None and name.partition(".")[0] in hooked:
+            for place in [module, *(one for one in vars(module).values() if isinstance(one, type))]:
+                for key, value in list(vars(place).items()):
+                    if callable(value) or isinstance(value, (classmethod, staticmethod, property)):
+                        yield (name, getattr(place, "__qualname__", ""), key), value
+
+def changed():
+    now = dict(callables())
+    return [key for key, value in kept.items() if now.get(key) is not value]
+
+kept = dict(callables())
 """
 
 

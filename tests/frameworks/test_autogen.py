@@ -86,5 +86,6 @@ def test_the_librarys_own_opentelemetry_doubles_nothing(book: Notebook) -> None:
         from opentelemetry import trace as api
         from opentelemetry.sdk.trace import TracerProvider
         api.set_tracer_provider(TracerProvider())
+        del os.environ["AUTOGEN_DISABLE_RUNTIME_TRACING"]
     """)
     assert outline(book.trace(PROGRAM.cell)) == PROGRAM.tree.strip()

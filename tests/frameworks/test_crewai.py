@@ -34,6 +34,20 @@ def test_twelve_crews_wait_for_their_models_at_once(book: Notebook) -> None:
     assert book.value(f"{executor} is before") == "True"
 
 
+def test_stop_says_which_call_goes_on_in_its_thread(book: Notebook) -> None:
+    book.run("""
+        import signal
+
+        async def stop():
+            while not any(span.name.endswith("-hang") for span in asyncmagic.last_trace().spans):
+                await asyncio.sleep(0.01)
+            signal.raise_signal(signal.SIGINT)
+    """)
+    cell = book.kernel.run("%%agents\na = solo('A', model='gpt-5-hang').akickoff()\nb = stop()", timeout=60)
+    assert cell.error is not None and cell.error["ename"] == "KeyboardInterrupt"
+    assert cell.stderr == ("asyncmagic: chat gpt-5-hang of A still runs: what is in a thread cannot be cancelled.\n")
+
+
 def test_an_agent_needs_no_crew(book: Notebook) -> None:
     assert outline(book.trace("a = agent('Alpha', [get_weather]).kickoff_async(ask())")) == tree("""
         a

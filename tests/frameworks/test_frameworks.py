@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.frameworks.conftest import Notebook, notebook, outline
+from tests.frameworks.conftest import KEPT, Notebook, notebook, outline
 from tests.frameworks.program import Program
 
 pytestmark = pytest.mark.slow
@@ -54,14 +54,18 @@ def test_arguments_and_results_of_tools_are_kept_with_content_alone(program: Pro
     assert result == f"sunny in {json.loads(str(arguments))['city']}"
 
 
-def test_the_library_is_left_as_it_was(program: Program, book: Notebook) -> None:
+def test_everything_is_left_as_it_was(program: Program, book: Notebook) -> None:
+    book.run(KEPT)
     before = book.value(program.state)
-    book.trace(program.one_tool)
+    trace = book.trace(f"hooked = changed()\n{program.one_tool}")
+    assert any(span.kind == "execute_tool" for span in trace.spans)
+    assert book.value("len(hooked) > 5, changed()") == "(True, [])"
     assert book.value(program.state) == before
     book.run("%unload_ext asyncmagic")
-    assert book.value(program.state) == before
+    assert (book.value("changed()"), book.value(program.state)) == ("[]", before)
     book.run(program.one_tool.replace("a = ", "await "))
     book.run("%load_ext asyncmagic")
+    assert outline(book.trace(program.cell)) == program.tree.strip()
 
 
 @pytest.mark.parametrize("cells", ["library first", "in the cell itself"])
