@@ -132,6 +132,8 @@ class TimelineWidget(anywidget.AnyWidget):
         if self in _waiting:
             _waiting.remove(self)
         super().close()
+        # Made for it by ipywidgets, which would keep it for the life of the kernel.
+        self.layout.close()
         if comm is not None:
             nothing = {"_esm": "", "_css": "", "snapshot": ""}
             comm.send({"method": "update", "state": nothing, "buffer_paths": []})

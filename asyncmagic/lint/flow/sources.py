@@ -6,9 +6,9 @@ import ast
 import functools
 import linecache
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from asyncmagic.lint.flow.bytecode import tree_from_bytecode
@@ -17,6 +17,23 @@ from asyncmagic.lint.flow.values import FunctionNode
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _MAX_LINES: Final = 400
 _trees: WeakKeyDictionary[types.CodeType, FunctionNode | None] = WeakKeyDictionary()
+
+
+_N = TypeVar("_N", bound=ast.AST)
+_T = TypeVar("_T")
+
+
+def _remembered(ask: Callable[[_N], _T]) -> Callable[[_N], _T]:
+    """Ask about a node once, and remember it for as long as somebody else holds the node: cells come and go."""
+    known: WeakKeyDictionary[_N, _T] = WeakKeyDictionary()
+
+    @functools.wraps(ask)
+    def remember(node: _N) -> _T:
+        if node not in known:
+            known[node] = ask(node)
+        return known[node]
+
+    return remember
 
 
 def function_tree(function: types.FunctionType) -> FunctionNode | None:
@@ -102,11 +119,12 @@ class Facts:
     makers: dict[str, ast.stmt]
     returns: tuple[ast.Return, ...]
     yields: tuple[ast.Yield, ...]
+    awaits: bool
     is_generator: bool
     may_fall_through: bool
 
 
-@functools.lru_cache(maxsize=1024)
+@_remembered
 def facts(node: ast.AST) -> Facts:
     """What the syntax of a function, class or module body says of its names."""
     local: set[str] = {arg.arg for arg in all_arguments(node)} if isinstance(node, FUNCTIONS) else set()
@@ -115,7 +133,7 @@ def facts(node: ast.AST) -> Facts:
     makers: dict[str, list[ast.stmt | None]] = {}
     returns: list[ast.Return] = []
     yields: list[ast.Yield] = []
-    is_generator = False
+    is_generator = awaits = False
 
     def bound(name: str, maker: ast.stmt | None) -> None:
         local.add(name)
@@ -144,6 +162,10 @@ def facts(node: ast.AST) -> Facts:
             outer.update(child.names)
         elif isinstance(child, ast.Return):
             returns.append(child)
+        elif isinstance(child, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
+            awaits = True
+        elif isinstance(child, ast.comprehension) and child.is_async:
+            awaits = True
         elif isinstance(child, (ast.Yield, ast.YieldFrom)):
             is_generator = True
             yields += [child] if isinstance(child, ast.Yield) else []
@@ -154,6 +176,7 @@ def facts(node: ast.AST) -> Facts:
         {name: found[0] for name, found in makers.items() if len(found) == 1 and found[0] is not None},
         tuple(returns),
         tuple(yields),
+        awaits,
         is_generator,
         isinstance(body, list) and not _always_leaves(body),
     )
@@ -174,7 +197,7 @@ def _always_leaves(body: list[ast.stmt]) -> bool:
     return isinstance(last, ast.While) and isinstance(last.test, ast.Constant) and bool(last.test.value)
 
 
-@functools.lru_cache(maxsize=1024)
+@_remembered
 def free_names(node: FunctionNode) -> frozenset[str]:
     """The names that the function reads and does not bind."""
     loads = {n.id for n in own_nodes(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
