@@ -37,7 +37,9 @@ FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in room
 DOORS = (RULES, INSTRUMENTORS, EXPORTERS)
 ACQUAINTED = {
     ("exporters.html", "exporters.svg"),  # the page that a browser without scripts shows is that picture
+    ("exporters.svg", "exporters.bars"),  # a picture, and the bars in its rows
     ("exporters.svg", "exporters.drawing"),  # what a picture shows, and what it is drawn with
+    ("exporters.bars", "exporters.drawing"),
     ("exporters.report", "exporters.text"),  # the report speaks in the same words
 }
 
