@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 
 from asyncmagic.instrumentation import INSTRUMENTORS
 from asyncmagic.instrumentation._patch import unwatched
+from asyncmagic.instrumentation.blocking import can_date
+from asyncmagic.instrumentation.iterations import can_watch
 from asyncmagic.session import Session
 from asyncmagic.tracing import Tracer
 
@@ -52,6 +54,15 @@ def _loop() -> Iterator[str]:
         loop = None
     kind = f"{type(loop).__module__}.{type(loop).__qualname__}" if loop is not None else "none yet"
     yield f"ok  event loop: {kind}{', debug mode (slow)' if loop is not None and loop.get_debug() else ''}"
+    if loop is not None and not can_watch(loop):
+        yield (
+            "--  this loop is watched by its `call_soon` alone: tasks and their states are seen as on any other, "
+            "a callback that blocks outside of any task is not"
+        )
+    if loop is not None and not can_date(loop):
+        yield "--  this loop's selector cannot be asked from outside: a task counts as ready from when the loop saw it"
+    if "trio" in sys.modules:
+        yield "--  trio is imported: its tasks are not asyncio's and not seen; the HTTP and model calls in them are"
     if hasattr(asyncio, "_nest_patched"):
         yield (
             "!!  nest_asyncio is applied: asyncio.timeout around a nested run never fires, and Stop leaves children "

@@ -1,0 +1,54 @@
+"""`%asynctrace doctor` says what is seen of the loop at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from asyncmagic.doctor import report
+from asyncmagic.session import Session
+
+CALLBACKS = "a callback that blocks outside of any task is not"
+READY = "a task counts as ready from when the loop saw it"
+
+
+@pytest.fixture
+def current() -> Iterator[Any]:
+    """Sets the current loop: `current(loop)`."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def set_loop(loop: asyncio.AbstractEventLoop) -> None:
+        loops.append(loop)
+        asyncio.set_event_loop(loop)
+
+    yield set_loop
+    asyncio.set_event_loop(None)
+    for loop in loops:
+        loop.close()
+
+
+def said(words: str) -> bool:
+    return words in report(Session())
+
+
+def test_the_stock_loop_hides_nothing(current: Any) -> None:
+    current(asyncio.SelectorEventLoop())
+    assert (said(CALLBACKS), said(READY)) == (False, sys.platform != "linux")
+
+
+def test_uvloop_hides_callbacks_and_when_something_became_ready(current: Any) -> None:
+    current(pytest.importorskip("uvloop").new_event_loop())
+    assert (said(CALLBACKS), said(READY)) == (True, True)
+
+
+def test_trio_is_named_where_it_is_imported(current: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    current(asyncio.SelectorEventLoop())
+    monkeypatch.delitem(sys.modules, "trio", raising=False)
+    assert not said("trio is imported")
+    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
+    assert said("trio is imported")
