@@ -30,14 +30,15 @@ _drawn: WeakKeyDictionary[Trace, tuple[int, Detail, str]] = WeakKeyDictionary()
 
 def draw(trace: Trace, layout: Layout) -> str:
     """Return the picture with as much detail as the size that a notebook can bear allows."""
+    is_running = trace.is_running
     count, detail, picture = _drawn.get(trace, (0, Detail(), ""))
-    if trace.is_running or count != len(layout.spans):
+    if is_running or count != len(layout.spans):
         detail = detail if count or len(layout.spans) < 2_000 else Detail(1.6, has_edges=False)
         picture = _Picture(trace, layout, detail).svg()
         while len(picture) > _MOST_BYTES and detail.pixel < 50:
             detail = detail.less(len(picture) / _MOST_BYTES)
             picture = _Picture(trace, layout, detail).svg()
-        _drawn[trace] = (len(layout.spans), detail, picture)
+        _drawn[trace] = (-1 if is_running else len(layout.spans), detail, picture)
     return picture
 
 

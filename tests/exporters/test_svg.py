@@ -101,6 +101,8 @@ def test_a_run_that_has_not_ended_is_drawn_up_to_now():
     script.span("done", 1, 40, parent=agent)
     assert "agent" in texts(script.trace.to_svg())
     assert "so far" in texts(script.trace.to_svg())[0]
+    script.tracer.end_span(agent, end=ms(50))
+    assert texts(script.end(50).to_svg())[0] == "1 agent · 50 ms"
 
 
 def test_an_empty_run_is_drawn_too():
