@@ -249,7 +249,10 @@ class TimelineWidget(anywidget.AnyWidget):
             return
         still: str = load("asyncmagic.exporters.html:to_still")(trace)
         bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
-        update_display(bundle, raw=True, display_id=self._display_id)
+        with self._lock:
+            if self._stopped.is_set():  # The last picture may be there already.
+                return
+            update_display(bundle, raw=True, display_id=self._display_id)
         (least, most), now = _PICTURES, time.monotonic()
         cost = time.thread_time() - used
         self._picture_at = now + max(least, min((now - self._started_at) / 4, most), cost / _MOST_BUSY_DRAWING)
@@ -263,4 +266,5 @@ class TimelineWidget(anywidget.AnyWidget):
                 bundle[kind] = str(self._trace.export(name))
             except Exception:
                 logger.exception("the timeline could not be drawn as %s; your results are not affected", name)
-        update_display(bundle, raw=True, display_id=self._display_id)
+        with self._lock:
+            update_display(bundle, raw=True, display_id=self._display_id)
