@@ -46,6 +46,8 @@ class Suite:
     requirements: tuple[str, ...]
     tests: str
     pytest: tuple[str, ...]
+    #: Where it cannot be set up, its tests are skipped, and that is no failure.
+    is_optional: bool = False
 
 
 # fmt: off
@@ -59,6 +61,8 @@ SUITES = (
     Suite("clients", "every provider's own client, LiteLLM, and libraries that emit OpenTelemetry", "3.11",
           ("-e", ".[test]", "-r", "tests/clients/requirements.txt"), "tests/clients",
           ("-n", "2", "--dist", "loadgroup", *UNCLOSED)),
+    Suite("model", "a real language model on this machine (250 MB to download)", "3.11",
+          ("-e", ".[openai]", "-r", "tests/model/requirements.txt"), "tests/model", (), is_optional=True),
     *(Suite(version, "another Python", version, ("-e", ".[test]"), "tests", (*PARALLEL, *QUICK))
       for version in ("3.11", "3.12", "3.13") if version != THIS),
 )
@@ -87,8 +91,13 @@ def run_suite(suite: Suite, steps: Steps, pytest_arguments: list[str], *, with_c
     if base is None:
         return steps.skip(f"{suite.name}: tests", f"no Python {suite.version} was found on PATH or under ~/.pyenv")
     environment = Environment(ROOT / f".venv-tests-{suite.name}", suite.requirements, base)
-    if not environment.is_ready and not steps.run(f"{suite.name}: set up ({suite.why})", environment.make):
-        return None
+    if not environment.is_ready:
+        name = f"{suite.name}: set up ({suite.why})"
+        if suite.is_optional:
+            if failure := steps.attempt(name, environment.make):
+                return steps.skip(f"{suite.name}: tests", f"its environment cannot be set up: {failure}")
+        elif not steps.run(name, environment.make):
+            return None
     python = environment.python
     if with_checks:
         steps.command("ruff format", [python, "-m", "ruff", "format", "--check", "."], "Run: ruff format")
@@ -156,15 +165,21 @@ class Steps:
 
     def run(self, name: str, step: Callable[[], None]) -> bool:
         """Run one step under its name and tell whether it succeeded; `SetupError` is its way to fail."""
+        failure = self.attempt(name, step)
+        if failure is not None:
+            self.failed.append((name, failure))
+        return failure is None
+
+    def attempt(self, name: str, step: Callable[[], None]) -> str | None:
+        """Run a step that may fail and return why it did."""
         print(f"\n── {name}", flush=True)
         begun, failure = time.perf_counter(), None
         try:
             step()
         except SetupError as error:
             failure = str(error)
-            self.failed.append((name, failure))
         print(f"── {name}: {'FAILED' if failure else 'ok'}, {time.perf_counter() - begun:.1f} s", flush=True)
-        return failure is None
+        return failure
 
     def command(self, name: str, command: list[str], hint: str) -> None:
         """Run a command as a step; `hint` says what to do when it fails."""
