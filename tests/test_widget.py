@@ -197,6 +197,7 @@ def test_a_notebook_s_page_has_a_picture_early_and_the_widget_waits_until_the_pa
     assert len(still["text/html"]) < 20_000
     tracer.end_trace(trace)
     timeline.finish()
+    timeline._keep_picture()  # as a thread would that was drawing when the run ended
     assert set(page.outputs[-1][0]) == {"text/html", "image/svg+xml", "text/plain"}
     assert read(timeline.get_state()["snapshot"])["header"]["running"] is False
     timeline._on_message(None, {"type": "replaced"}, [])
