@@ -21,7 +21,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.bench.table import table
@@ -137,8 +137,10 @@ def _yappi() -> Iterator[None]:
 def _viztracer() -> Iterator[None]:
     from viztracer import VizTracer
 
-    with VizTracer(verbose=0, output_file="/dev/null"):
-        yield
+    tracer = VizTracer(verbose=0)
+    tracer.start()
+    yield
+    tracer.stop()
 
 
 @contextmanager
@@ -147,6 +149,39 @@ def _pyinstrument() -> Iterator[None]:
 
     with Profiler(async_mode="enabled"):
         yield
+
+
+@contextmanager
+def _pyleak() -> Iterator[None]:
+    from pyleak import no_event_loop_blocking
+
+    detector = no_event_loop_blocking(action="log", threshold=0.1)
+    # Asynchronous in form alone.
+    with suppress(StopIteration):
+        detector.__aenter__().send(None)
+    yield
+    with suppress(StopIteration):
+        detector.__aexit__(None, None, None).send(None)
+
+
+@contextmanager
+def _blockbuster() -> Iterator[None]:
+    from blockbuster import blockbuster_ctx
+
+    with blockbuster_ctx():
+        yield
+
+
+@contextmanager
+def _aiocop() -> Iterator[None]:
+    import aiocop
+
+    aiocop.patch_audit_functions()
+    aiocop.start_blocking_io_detection()
+    aiocop.detect_slow_tasks(threshold_ms=100)
+    aiocop.activate()
+    yield
+    aiocop.deactivate()
 
 
 @contextmanager
@@ -171,6 +206,9 @@ MODES: dict[str, Callable[[], Any]] = {
     "yappi": _yappi,
     "viztracer": _viztracer,
     "pyinstrument": _pyinstrument,
+    "pyleak": _pyleak,
+    "blockbuster": _blockbuster,
+    "aiocop": _aiocop,
 }
 
 
@@ -245,8 +283,9 @@ def costs(repeats: int) -> str:
             others = [mode for mode in MODES if mode not in modes and mode != "plain"]
             modes += [mode for mode in others if mode == "asyncio debug" or importlib.util.find_spec(mode)]
         for mode in modes:
+            # A tenth of the work: some of them take ten times as long.
             peer = not mode.startswith("watched")
-            cpu, wall = pairs(load, mode, count // 10 if peer else count, 1 if peer else repeats)
+            cpu, wall = pairs(load, mode, count // 10 if peer else count, min(repeats, 3) if peer else repeats)
             rows.append([load, mode, _spread(cpu), _spread(wall)])
     return table("Cost of watching the loop, ratio to plain asyncio", ["load", "how", "CPU", "wall"], rows)
 
