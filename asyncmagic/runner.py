@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from types import CoroutineType, TracebackType
@@ -141,6 +142,8 @@ class Run:
 
     async def __aenter__(self) -> Run:
         self.loop = asyncio.get_running_loop()
+        # One for all of the run's own callbacks, of which there may be a hundred thousand.
+        self._context = copy_context()
         self._owner = asyncio.current_task()
         self._cancelling = self._owner.cancelling() if self._owner is not None else 0
         if self.options.limit:
@@ -168,7 +171,7 @@ class Run:
         agent.task = self.loop.create_task(self._drive(agent, coroutine), name=name)
         if self.tracer.adopt_task is not None:
             self.tracer.adopt_task(agent.task, span)
-        agent.task.add_done_callback(partial(self._on_done, agent, coroutine))
+        agent.task.add_done_callback(partial(self._on_done, agent, coroutine), context=self._context)
         # The agent keeps its coroutine alive: an id is unique only while its object lives.
         self._agents[id(coroutine)] = agent
         self.agents.append(agent)
