@@ -202,8 +202,9 @@ class Attempt:
             return
         if self._whole is not None:
             answer = self._answer = self._new_answer()
-            is_json = self._whole.startswith((b"{", b"["))
-            messages = [self._whole] if is_json else whole(self._whole, self._headers.get("content-type") or "")
+            content_type = self._headers.get("content-type") or ""
+            is_json = self._whole.startswith((b"{", b"[")) and "ndjson" not in content_type
+            messages = [self._whole] if is_json else whole(self._whole, content_type)
         elif body is None or answer is None:
             return
         else:

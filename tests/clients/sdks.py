@@ -17,6 +17,7 @@ class Sdk:
     """One SDK: where it asks, whose name the trace must give, whether it tries again by itself."""
 
     module = ""
+    needs = ""
     provider = ""
     #: Made the address of the simulator for the test: what the provider's own address is called.
     host = ""
@@ -83,6 +84,16 @@ class OpenAI(Sdk):
 
     def close(self) -> None:
         self.sync.close()
+
+
+class OpenAIAiohttp(OpenAI):
+    """OpenAI's client with its aiohttp transport: an httpx client that sends through an aiohttp session."""
+
+    needs = "httpx_aiohttp"
+
+    def open(self, name: str) -> Any:
+        client = super().open(name)
+        return client.with_options(http_client=self.library.DefaultAioHttpClient()) if name == "AsyncOpenAI" else client
 
 
 class Groq(OpenAI):
@@ -342,6 +353,7 @@ class LiteLLMGoogleHttpx(LiteLLMGoogle):
 
 SDKS: tuple[type[Sdk], ...] = (
     OpenAI,
+    OpenAIAiohttp,
     Groq,
     Anthropic,
     Google,

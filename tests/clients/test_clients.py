@@ -32,7 +32,8 @@ every_sdk = pytest.mark.parametrize(
 
 
 def opened(kind: type[Sdk], server: Server) -> Sdk:
-    pytest.importorskip(kind.module, reason=f"{kind.module} is not installed: python -m tests --env clients")
+    for module in filter(None, (kind.module, kind.needs)):
+        pytest.importorskip(module, reason=f"{module} is not installed: python -m tests --env clients")
     return kind(int(server.address.rpartition(":")[2]))
 
 
