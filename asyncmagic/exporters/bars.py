@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import zip_longest
 
-from asyncmagic.exporters.drawing import Bars, edge, fit, n, outline
+from asyncmagic.exporters.drawing import Bars, edge, fit, n
 from asyncmagic.layout import CALL_KINDS, Layout, begin, plain, short_name, states_of
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Span
@@ -17,7 +17,7 @@ WIDTH = 960
 GUTTER = 168
 RIBBON = 8
 _MOST_LABELS = 60
-_MOST_ROUND = 250
+_MOST_EXACT = 250
 _STYLE_OF_KIND = {
     "thread": "thread",
     "process": "thread",
@@ -54,7 +54,6 @@ class Painter:
         self.used: set[str] = {"chat-edge"}
         self.places: dict[int, tuple[float, float, float, float]] = {}  # left, right, y, height of what is linked
         self._detail = detail
-        self._is_small = len(layout.spans) < _MOST_ROUND
         self._scale = (WIDTH - GUTTER - 12) / self.length
         self.arrows = [
             (index, target)
@@ -90,7 +89,7 @@ class Painter:
 
     def line(self, line: list[int], y: float, height: float, *, is_folded: bool) -> str:
         """Return the spans of a line, drawn `height` pixels high."""
-        bars, outlines = Bars(0.1 if self._is_small else 0.5), defaultdict[str, list[str]](list)
+        bars = Bars(0.1 if len(self.layout.spans) < _MOST_EXACT else 0.5)
         run: tuple[str, float, float] | None = None
         has_calls = is_folded and any(self.layout.sub[index] for index in line)
         for index in sorted(line, key=lambda index: (self.layout.sub[index], self.layout.spans[index].start)):
@@ -100,7 +99,7 @@ class Painter:
                 continue
             left, right = self.x(start), self.x(self.end(span))
             if right - left >= self._detail.pixel * 1.5:
-                self._bar(bars, outlines, index, left, right, y, height, is_folded=is_folded, has_calls=has_calls)
+                self._bar(bars, index, left, right, y, height, is_folded=is_folded, has_calls=has_calls)
                 continue
             # What is narrower than a pixel is one mark, and marks beside each other are one rectangle.
             at = GUTTER + int((left - GUTTER) / self._detail.pixel) * self._detail.pixel
@@ -110,15 +109,12 @@ class Painter:
             _add_run(bars, run, y, height)
             run = (_style(span), at, at + self._detail.pixel)
         _add_run(bars, run, y, height)
-        self.used |= bars.styles | outlines.keys()
-        return "".join(bars.svg()) + "".join(
-            f'<path class="{style}" d="{"".join(paths)}"/>' for style, paths in outlines.items()
-        )
+        self.used |= bars.styles
+        return "".join(bars.svg())
 
     def _bar(
         self,
         bars: Bars,
-        outlines: dict[str, list[str]],
         index: int,
         left: float,
         right: float,
@@ -133,10 +129,7 @@ class Painter:
         is_over = is_folded and self.layout.sub[index] > 0
         around = ("waiting-edge" if height <= RIBBON else "running-edge") if states and style == "span" else edge(style)
         # An agent's edge in a folded lane is hidden by that of its call.
-        has_edge = self._detail.has_edges and height > 6 and width >= 4 and (is_over or not has_calls)
-        if has_edge and self._is_small:
-            outlines[around].append(outline(left + 0.5, y + 0.5, width - 1, height - 1))
-        elif has_edge:
+        if self._detail.has_edges and height > 6 and width >= 4 and (is_over or not has_calls):
             bars.add(around, left, width, y, height, layer=_CALL_UNDER if is_over else _UNDER)
             left, right, y, height = left + 1, right - 1, y + 1, height - 2
         layer = _CALL if is_over else _BASE
@@ -170,24 +163,27 @@ class Painter:
         """Draw waits for a connection, failed attempts and back-offs into a call; return where the last one begins."""
         attempts = self._attempts_of.get(index, [])
         begins = left
-        for attempt in attempts:
+        for attempt, follower in zip_longest(attempts, attempts[1:]):
             begins, b = max(self.x(attempt.start), left), min(self.x(self.end(attempt)), right)
             status, wait = attempt.attributes.get(semconv.HTTP_STATUS), attempt.attributes.get(semconv.CONNECTION_WAIT)
             is_refused = isinstance(status, int) and status >= 400
             if attempt.outcome == "failed" or is_refused:
-                bars.add("failed", begins, max(b - begins, 1.5), y + 1, height - 2, layer=_OVER)
-                if is_refused and attempt is not attempts[-1] and b - begins > 24 and height > 11:
-                    self.labels.append(
-                        f'<text class="i s" x="{n(begins + 3)}" y="{n(y + height / 2 + 4)}">{status}</text>'
-                    )
+                bars.add("failed", begins, max(b - begins, 1.5), y, height, layer=_OVER)
             if isinstance(wait, int | float) and wait > 0.001:
                 width = min(wait * 1e9 * self._scale, right - begins)
-                bars.add("connect", begins, width, y + 1, height - 2, layer=_OVER)
+                bars.add("connect", begins, width, y, height, layer=_OVER)
                 begins += width
-        for attempt, follower in pairwise(attempts):
-            b, c = self.x(self.end(attempt)), min(self.x(follower.start), right)
-            if c - b > 1:
-                bars.add("backoff", b, c - b, y + 1, height - 2, layer=_OVER)
+            if follower is not None:
+                c = min(self.x(follower.start), right)
+                if c - b > 1:
+                    bars.add("backoff", b, c - b, y, height, layer=_OVER)
+                # A refused attempt is short: its status may stand in the pause after it.
+                if is_refused and c - begins > 26 and height > 11:
+                    middle = y + height / 2
+                    self.labels.append(
+                        f'<path class="ground" stroke-width="12" d="M{n(begins + 1)} {n(middle)}h22"/>'
+                        f'<text class="r" x="{n(begins + 3)}" y="{n(middle + 3.5)}">{status}</text>'
+                    )
         return begins
 
     def _label(self, index: int, left: float, right: float, y: float, *, is_folded: bool, has_halo: bool) -> None:
@@ -205,8 +201,8 @@ class Painter:
         if left < split < right and split - left < len(name) * 6 + 12 and right - split > split - left:
             left = split + 1
         halo = " halo" if has_halo else ""
-        if text := fit(name, right - left - 10):
-            self.labels.append(f'<text class="i{halo}" x="{n(left + 5)}" y="{n(y)}">{escape(text)}</text>')
+        if text := fit(name, right - left - 8):
+            self.labels.append(f'<text class="i{halo}" x="{n(left + 4)}" y="{n(y)}">{escape(text)}</text>')
         took = "" if is_folded or span.end is None else self.age(span)
         is_on_mark = 0 < right - split < len(took) * 6.2 + 8
         if took and text == name and not is_on_mark and (len(text) + len(took)) * 6.2 + 26 < right - left:

@@ -41,7 +41,7 @@ _EDGES = {"chat-wait": "chat", "backoff": "failed", "connect": "queued"}
 _TEXT_STYLES = (
     "text{font:11px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif;fill:var(--fg);white-space:pre}"
     ".h{font-size:14px;font-weight:600}.n{font-size:12px}.m{fill:var(--muted)}.e{text-anchor:end}.i{fill:var(--ink)}"
-    ".p{fill:var(--bg);font-size:10px;font-weight:600}.b{fill:var(--failed-edge)}.s{font-weight:600}.t{opacity:.75}"
+    ".p{fill:var(--bg);font-size:10px;font-weight:600}.b{fill:var(--failed-edge)}.r{fill:var(--failed-edge);font-size:10px;font-weight:600}.ground{stroke:var(--bg)}.t{opacity:.75}"
     ".halo{stroke:var(--bg);stroke-width:3px;stroke-opacity:.85;paint-order:stroke;stroke-linejoin:round}"
     "path{fill:none}.page{fill:var(--bg)}.stripe{fill:var(--stripe)}.line{stroke:var(--line)}.band{stroke:var(--blocked);stroke-opacity:.45}"
     ".strip{fill:var(--chat-wait);stroke:var(--chat-edge)}.dense{stroke-opacity:.75}.arrow{fill:var(--agent-edge)}"
@@ -77,13 +77,6 @@ class Bars:
     @property
     def styles(self) -> set[str]:
         return {name for _, style, _, _ in self._of for name in style.split()}
-
-
-def outline(x: float, y: float, width: float, height: float) -> str:
-    """Return the path of a rectangle with round corners."""
-    r = min(3.0, width / 2, height / 2)
-    w, h, q = n(width - 2 * r), n(height - 2 * r), n(r)
-    return f"M{n(x + r)} {n(y)}h{w}q{q} 0 {q} {q}v{h}q0 {q}-{q} {q}h-{w}q-{q} 0-{q}-{q}v-{h}q0-{q} {q}-{q}z"
 
 
 def patterns(used: Iterable[str]) -> str:
@@ -126,8 +119,8 @@ def legend(used: set[str], top: float, width: float) -> tuple[str, float]:
             x, y = 8.0, y + 18
         used.add(edge(style))
         parts.append(
-            f'<path class="{style}" stroke-width="10" d="M{n(x + 0.5)} {n(y + 8.5)}h16"/>'
-            f'<path class="{edge(style)}" d="{outline(x + 0.5, y + 3.5, 16, 10)}"/>'
+            f'<path class="{edge(style)}" stroke-width="11" d="M{n(x)} {n(y + 8.5)}h17"/>'
+            f'<path class="{style}" stroke-width="9" d="M{n(x + 1)} {n(y + 8.5)}h15"/>'
             f'<text class="m" x="{n(x + 21)}" y="{n(y + 13)}">{word}</text>'
         )
         x += room

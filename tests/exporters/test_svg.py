@@ -53,8 +53,8 @@ def test_bars_stand_where_their_times_are():
     script = Script()
     script.span("half", 0, 50, "span", script.trace.root)
     picture = script.end(100).to_svg()
-    bars = re.findall(r'<path class="span" stroke-width="18" d="M0 [\d.]+m(\d+) 0h(\d+)"', picture)
-    assert bars[-1] == ("168", str((960 - 168 - 12) // 2))
+    bars = re.findall(r'<path class="span" stroke-width="16" d="M0 [\d.]+m(\d+) 0h(\d+)"', picture)
+    assert bars[0] == ("169", str((960 - 168 - 12) // 2 - 2))  # inside its edge
 
 
 @pytest.mark.parametrize("trace", [workshop, queue, hostile], ids=lambda trace: trace.__name__)
