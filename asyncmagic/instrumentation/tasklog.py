@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from types import CodeType, CoroutineType, FrameType
+from types import CellType, CodeType, CoroutineType, FrameType
 from typing import Any
 from weakref import ref
 
@@ -387,12 +388,12 @@ class TaskLog:
     def _is_users_own(self, coroutine: Any) -> bool:
         """Whether a coroutine that has not begun is the user's, or has one of theirs among its arguments."""
         code = _code(coroutine)
-        if code is None or coroutine.cr_frame is None:
-            return False
-        return self._library(code) is None or any(
-            type(value) is CoroutineType and self._library(value.cr_code) is None
-            for value in coroutine.cr_frame.f_locals.values()
-        )
+        if code is None or self._library(code) is None:
+            return code is not None
+        # Not by its frame: that would make a dictionary of the arguments, and keep them alive with the frame.
+        held = gc.get_referents(coroutine)
+        held += gc.get_referents(*(one for one in held if type(one) is CellType))
+        return any(type(one) is CoroutineType and self._library(one.cr_code) is None for one in held)
 
     def _library(self, code: CodeType) -> str | None:
         """Return `places.library` of the file of some code."""

@@ -41,6 +41,12 @@ async def wrap(coroutine):
     "Start a coroutine of the user's in a task of the library's."
     await asyncio.create_task(hold(coroutine))
 
+async def enclose(coroutine):
+    "The same, by what the task's function has around it."
+    async def inner():
+        await coroutine
+    await asyncio.create_task(inner())
+
 def work():
     pass
 
@@ -112,10 +118,11 @@ def test_what_the_user_starts_is_shown_whoever_runs_it(lib: ModuleType) -> None:
         await asyncio.gather(lib.pump(), lib.hold(mine()))
         await lib.start(mine())
         await lib.wrap(mine())
+        await lib.enclose(mine())
         await asyncio.to_thread(lib.work)
 
     started = [name for name, above in shown(traced(main)) if above == "main"]
-    assert sorted(started) == ["hold", "hold", "mine", "pump", "work"]
+    assert sorted(started) == ["hold", "hold", "inner", "mine", "pump", "work"]
 
 
 def test_threads_of_a_library_are_its_own_unless_they_run_the_users_code(lib: ModuleType) -> None:
