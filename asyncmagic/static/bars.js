@@ -223,11 +223,12 @@ export class Bars {
       g.fillText(shown, x, y);
       const end = took && shown === text ? took.length * 6 : 0;
       if (end && end + width + 16 < room) {
-        g.globalAlpha = 0.75;
         g.textAlign = "right";
+        if (onState) this.#halo(took, x + room, y);
+        g.globalAlpha = 0.75;
         g.fillText(took, x + room, y);
-        g.textAlign = "left";
         g.globalAlpha = 1;
+        g.textAlign = "left";
       }
     }
   }

@@ -86,7 +86,7 @@ function paintBandLabels(g, { store, theme, gutter, width }, bands) {
   for (const { id, a, y } of bands.sort((one, other) => other.time - one.time).slice(0, 40)) {
     const text = fitText(g, bandLabel(store, id), Math.min(300, width - gutter));
     const wide = widthOf(g, text) + 8;
-    const at = Math.max(gutter, Math.min(a, width - wide));
+    const at = Math.max(gutter, Math.min(a, width - wide - 8));
     if (!text || taken.some(([from, to, row]) => row === y && at < to + 2 && at + wide > from - 2)) continue;
     taken.push([at, at + wide, y]);
     g.fillStyle = theme.edge("blocked");

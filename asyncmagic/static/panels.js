@@ -31,7 +31,7 @@ export function detailsOf(timeline, id) {
   return [
     sign("×", "Close", () => timeline.showDetails(false), { className: "am-close am-square" }),
     element("h3", {}, title(store, id)), element("div", { className: "am-note" }, place(store, id)), pairs(facts(store, id)),
-    element("details", {}, element("summary", {}, `Everything known (${rest.length})`), pairs(rest.map(([name, value]) => [name, spell(value)]))),
+    element("details", { hidden: !rest.length }, element("summary", {}, `Everything known (${rest.length})`), pairs(rest.map(([name, value]) => [name, spell(value)]))),
     element("div", { className: "am-tools" }, ...tools)];
 }
 

@@ -79,3 +79,18 @@ test("a call is told with its first token, tokens and attempts", () => {
 test("the table says of each agent what the picture says", () => {
   assert.deepEqual(tableOf(run()), [["facts", "done", "0 µs", "1.0 s", "1", "1,280", "0.20 s", "2", ""], ["history", "failed", "0 µs", "2.0 s", "", "", "", "", "ValueError: no"]]);
 });
+
+test("what may be searched for is offered, and everything offered can be asked", () => {
+  const store = run();
+  const offered = suggestions(store);
+  assert.deepEqual(offered.slice(6), ["kind:task", "kind:chat", "kind:http", "model:gpt-5", "agent:facts", "agent:history"]);
+  assert.deepEqual(matching(store, "model:gpt-5 agent:facts"), [3]);
+});
+
+test("of two runs in one picture each has its own rows", () => {
+  const store = new TraceStore();
+  const rows = [[0, 0, 0, -1, 0, 1, -1], [1, 0, 1, -1, 0, 1, -1], [2, 0, 2, 1, 1, 1, -1], [3, 0, 3, -1, 0, 1, -1]];
+  const spans = [task(0, 0, 9), { ...task(1, 0, 9), row: 1, kind: 0 }, { ...task(2, 0, 9), row: 2, parent: 1 }, { ...task(3, 0, 9), row: 3, kind: 0 }];
+  store.apply(delta({ seq: 0, now: 9, texts: ["x", ""], rows }, spans));
+  assert.deepEqual([...geometry(blocksOf(store)).runs], [[1, [0, 56]], [3, [56, 84]]]);
+});
