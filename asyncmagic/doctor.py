@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -91,6 +92,11 @@ def _watched(session: Session) -> Iterator[str]:
         yield (
             f"!!  {name}{_distribution(name)} lacks what asyncmagic hooks into, and is not watched; "
             f"your code runs as it would: {reason}"
+        )
+    if "litellm" in sys.modules and os.environ.get("LITELLM_LOCAL_MODEL_COST_MAP", "").lower() != "true":
+        yield (
+            "!!  litellm fetches its price list from GitHub when it is imported: LITELLM_LOCAL_MODEL_COST_MAP=True, set "
+            "before that, has it take the one that it brings along"
         )
     if "httpx" in sys.modules and "httpx2" not in sys.modules:
         yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"

@@ -52,3 +52,12 @@ def test_trio_is_named_where_it_is_imported(current: Any, monkeypatch: pytest.Mo
     assert not said("trio is imported")
     monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
     assert said("trio is imported")
+
+
+def test_litellm_calls_home_unless_it_is_told_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP", raising=False)
+    assert not said("litellm")
+    monkeypatch.setitem(sys.modules, "litellm", ModuleType("litellm"))
+    assert said("litellm fetches its price list from GitHub")
+    monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    assert not said("litellm")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from asyncmagic.simulator import Server, start
+from tests.clients.sdks import SDKS
 
 QUIET = {
     "ANONYMIZED_TELEMETRY": "false",
@@ -19,6 +20,8 @@ QUIET = {
     "NO_PROXY": "*",
     "no_proxy": "*",
 }
+HERE = ("127.0.0.1", "::1", "localhost")
+PROVIDERS = {sdk.host for sdk in SDKS}
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +32,19 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every name leads to this machine, and whoever connects to another one fails the test: the list of those."""
+    """The providers' names lead to this machine; whoever looks for another one fails the test: the list of those."""
     left: list[str] = []
     look_up, connect, connect_ex = socket.getaddrinfo, socket.socket.connect, socket.socket.connect_ex
 
     def here(host: Any, *args: Any, **options: Any) -> Any:
-        return look_up(host if host is None else "127.0.0.1", *args, **options)
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in (*HERE, *PROVIDERS, None):
+            left.append(name)
+            raise socket.gaierror(f"a test must not leave this machine: {name}")
+        return look_up("127.0.0.1" if name in PROVIDERS else name, *args, **options)
 
     def check(address: Any) -> None:
-        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+        if isinstance(address, tuple) and address[0] not in HERE:
             left.append(str(address))
             raise ConnectionRefusedError(f"a test must not leave this machine: {address}")
 
