@@ -95,8 +95,8 @@ def _watched(session: Session) -> Iterator[str]:
         )
     if "litellm" in sys.modules and os.environ.get("LITELLM_LOCAL_MODEL_COST_MAP", "").lower() != "true":
         yield (
-            "!!  litellm fetches its price list from GitHub when it is imported: LITELLM_LOCAL_MODEL_COST_MAP=True, set "
-            "before that, has it take the one that it brings along"
+            "!!  litellm fetches its price list from GitHub when it is imported: LITELLM_LOCAL_MODEL_COST_MAP=True, "
+            "set before, keeps it here"
         )
     if "httpx" in sys.modules and "httpx2" not in sys.modules:
         yield "--  httpx 0.28 slows down with hundreds of waiting requests (encode/httpcore#1035): use --limit"
