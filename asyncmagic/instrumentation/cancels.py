@@ -49,7 +49,11 @@ class Cancels:
 
     def who(self, task: asyncio.Task[Any]) -> str:
         """Return who cancelled a task that ended so, or "" where nobody was seen."""
-        return self._who.get(task) or _message(task)
+        try:
+            return self._who.get(task) or _message(task)
+        except Exception:
+            # A task that cannot be hashed.
+            return ""
 
     def _read(self, task: asyncio.Task[Any], future: Any) -> str:
         if type(future) is Gathering:
