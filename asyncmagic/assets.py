@@ -9,8 +9,8 @@ from pathlib import Path
 _STATIC = Path(__file__).with_name("static")
 _VIEWER = (
     *("trace.js", "words.js", "rows.js", "query.js", "describe.js"),  # from deltas to words and numbers
-    *("theme.js", "bars.js", "paint.js"),  # to pixels
-    *("page.js", "controls.js", "panels.js", "build.js", "timeline.js"),  # on a page
+    *("theme.js", "arrange.js", "bars.js", "paint.js"),  # to pixels
+    *("page.js", "controls.js", "panels.js", "build.js", "files.js", "viewport.js", "timeline.js"),  # on a page
 )
 
 

@@ -44,16 +44,17 @@ export function tableRows(store) {
   return more > 0 ? [table, element("p", { className: "am-note" }, `… ${more.toLocaleString("en-US")} more`)] : [table];
 }
 
-/** A button for each of these looks; a press turns it off. @param {string[]} looks @param {Set<string>} off */
-export function legendOf(timeline, looks, off) {
-  const { theme, scale } = timeline;
+/** A button for each of these looks; a press turns it off. @param {string[]} looks */
+export function legendOf(timeline, looks) {
+  const { theme, scale, view: { off } } = timeline;
   return looks.map((style) => {
     const swatch = element("canvas", { width: 18 * scale, height: 12 * scale });
     const g = swatch.getContext("2d");
     g.scale(scale, scale);
     paintSwatch(g, theme, style, 18, 12);
-    const flip = () => timeline.set({ off: off.has(style) ? timeline.view.off.filter((each) => each !== style) : [...timeline.view.off, style] });
-    return button([swatch, LEGEND[style]], flip, { "aria-pressed": String(!off.has(style)), title: off.has(style) ? "Show again" : "Fade out" });
+    const isOff = off.includes(style);
+    const flip = () => timeline.set({ off: isOff ? off.filter((each) => each !== style) : [...off, style] });
+    return button([swatch, LEGEND[style]], flip, { "aria-pressed": String(!isOff), title: isOff ? "Show again" : "Fade out" });
   });
 }
 

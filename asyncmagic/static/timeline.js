@@ -1,25 +1,24 @@
 // The timeline on a page: what of a TraceStore is shown, and when it is drawn. Knows no Jupyter.
-import { KINDS } from "./trace.js";
-import { AXIS, blocksOf, boxOf, firstVisible, geometry, inFlight } from "./rows.js";
-import { GUTTER, paint, paintStrip } from "./paint.js";
-import { Theme, styleOf } from "./theme.js";
+import { AXIS, boxOf, firstVisible } from "./rows.js";
+import { paint, paintStrip } from "./paint.js";
+import { Theme } from "./theme.js";
 import { duration } from "./words.js";
-import { parseQuery } from "./query.js";
-import { TABLE_HEAD, asText, sentence, tableOf } from "./describe.js";
-import { copyText, download, element, onThemeChange, pageTheme, pairs, sign } from "./page.js";
+import { sentence } from "./describe.js";
+import { copyText, download, onThemeChange, pageTheme, pairs, sign } from "./page.js";
 import { detailsOf, legendOf, looksOf, placeCard, tableRows } from "./panels.js";
 import { HELP, POINTER_HELP, listenTo } from "./controls.js";
 import { STRIP, build } from "./build.js";
+import { fileOf, textOf } from "./files.js";
+import { arrange } from "./arrange.js";
+import { Viewport } from "./viewport.js";
 
 const MOST_HEIGHT = 460;
-const NARROW = 520;
-const START = { from: 0, to: 1, follow: true, top: 0, selected: -1, query: "", folded: [], off: [], onlyMatches: false, sort: "start", path: false, table: false };
 
-export class Timeline {
+export class Timeline extends Viewport {
   /** @param {HTMLElement} host @param {import("./trace.js").TraceStore} store @param {{cancel?: (id: number|null) => void, state?: object}} options */
   constructor(host, store, { cancel = null, state = {} } = {}) {
-    Object.assign(this, { host, store, cancel, hover: -1, measure: null, laidOut: -1 });
-    this.view = { ...START, ...state };
+    super(store, state);
+    Object.assign(this, { host, cancel, hover: -1, measure: null, laidOut: -1 });
     this.stop = new AbortController();
     const listen = (target, name, handler, options = {}) => target.addEventListener(name, handler, { signal: this.stop.signal, ...options });
     Object.assign(this, build(this));
@@ -52,65 +51,7 @@ export class Timeline {
     this.isGone = true;
   }
 
-  // -- the part of the run that is shown
-
-  get gutter() {
-    return this.width < NARROW ? 96 : GUTTER;
-  }
-
-  get plot() {
-    return Math.max(20, this.width - this.gutter);
-  }
-
-  /** From when to when the run goes, in µs, with a little room behind it. */
-  get full() {
-    return [0, Math.max(this.store.header.running ? this.store.now : this.store.last, 1000) * 1.015];
-  }
-
-  timeAt(x) {
-    return this.view.from + ((x - this.gutter) / this.plot) * (this.view.to - this.view.from);
-  }
-
-  show(from, to) {
-    const [start, end] = this.full;
-    const width = Math.min(Math.max(to - from, 2), (end - start) * 1.5);
-    const middle = Math.min(Math.max((from + to) / 2, start), end);
-    Object.assign(this.view, { from: middle - width / 2, to: middle + width / 2 });
-    if (this.view.follow) this.setFollow(false);
-    this.invalidate();
-  }
-
-  pan(share) {
-    const width = this.view.to - this.view.from;
-    this.show(this.view.from + width * share, this.view.to + width * share);
-  }
-
-  zoom(factor, around = (this.view.from + this.view.to) / 2) {
-    const { from, to } = this.view;
-    this.show(around + (from - around) * factor, around + (to - around) * factor);
-  }
-
-  zoomTo(id) {
-    const start = this.store.start[id];
-    const width = Math.max(this.store.endOf(id) - start, 10);
-    this.show(start - width * 0.1, start + width * 1.1);
-  }
-
-  fit() {
-    this.view.top = 0;
-    this.setFollow(true);
-  }
-
-  setFollow(follow) {
-    this.view.follow = follow;
-    this.followButton.setAttribute("aria-pressed", String(follow));
-    this.invalidate();
-  }
-
-  scroll(top) {
-    this.view.top = Math.max(0, Math.min(top, (this.geometry?.height ?? 0) + AXIS - this.height));
-    this.invalidate();
-  }
+  // -- what is shown
 
   /** Change what is shown of the run: the query, the order, what is folded, …. */
   set(change) {
@@ -183,7 +124,7 @@ export class Timeline {
       const middle = (store.start[id] + store.endOf(id)) / 2;
       this.show(middle - half, middle + half);
     }
-    const box = this.geometry && boxOf(this.#scene(), (time) => time, id);
+    const box = this.geometry && boxOf(this.scene(), (time) => time, id);
     if (box && (box.y < AXIS || box.y + box.h > this.height)) this.scroll(view.top + box.y - this.height / 2);
   }
 
@@ -289,29 +230,12 @@ export class Timeline {
   }
 
   copy() {
-    const { store } = this;
-    if (this.view.selected >= 0) return this.write(asText(store, this.view.selected));
-    return this.write([store.header.headline, TABLE_HEAD.join("\t"), ...tableOf(store).map((row) => row.join("\t"))].join("\n"));
+    return this.write(textOf(this));
   }
 
   async save(what) {
-    const name = `${(this.store.header.name || "timeline").replace(/[^\w-]+/g, "-").slice(0, 60)}.${what}`;
-    if (what === "json") download(new Blob([JSON.stringify(this.store.toJSON())], { type: "application/json" }), name);
-    else if (what === "svg") download(new Blob([this.picture ?? ""], { type: "image/svg+xml" }), name);
-    else this.#wholePicture().toBlob((blob) => download(blob, name));
-  }
-
-  #wholePicture() {
-    const scale = Math.max(2, this.scale);
-    const rows = AXIS + Math.min(this.geometry.height, 4000);
-    const canvas = element("canvas", { width: this.width * scale, height: (STRIP + rows) * scale });
-    const g = canvas.getContext("2d");
-    const scene = { ...this.#scene(), theme: new Theme(this.root, scale), height: rows, top: 0, hover: -1 };
-    g.scale(scale, scale);
-    paintStrip(g, { ...scene, flight: this.flight, full: this.full, height: STRIP });
-    g.translate(0, STRIP);
-    paint(g, scene);
-    return canvas;
+    const name = (this.store.header.name || "timeline").replace(/[^\w-]+/g, "-").slice(0, 60);
+    download(await fileOf(this, what), `${name}.${what}`);
   }
 
   // -- drawing
@@ -385,36 +309,20 @@ export class Timeline {
     // A large run that grows is laid out anew as often as that is cheap.
     if (this.laidOut === store.structure || (!isAnew && store.header.running && began < this.laidAt + 10 * this.layoutTime)) return;
     this.laidOut = store.structure;
-    const off = new Set(view.off);
-    this.#match(off, isAnew);
-    const rows = new Set();
-    if (this.matches && view.onlyMatches) for (let id = 0; id < store.n; id++) if (this.matches[id]) rows.add(store.row[id]);
-    const keep = this.matches && view.onlyMatches ? (row) => rows.has(row.index) : undefined;
-    const blocks = blocksOf(store, { folded: new Map(view.folded), order: orderOf(store, view.sort), keep });
-    this.geometry = geometry(blocks, store.bands.length ? 15 : 0, (line) => isMinor(store, line));
-    this.flight = inFlight(store);
+    Object.assign(this, arrange(store, view));
+    if (isAnew) this.found.textContent = view.query ? `${this.count} found` : "";
     this.theme ??= new Theme(this.root, this.scale);
-    const looks = looksOf(store, off);
-    const key = [...looks, "off", ...off, this.root.dataset.theme, this.scale].join();
-    if (this.legendKey !== key) this.legend.replaceChildren(...legendOf(this, looks, off));
+    const looks = looksOf(store, view.off);
+    const key = [...looks, "off", ...view.off, this.root.dataset.theme, this.scale].join();
+    if (this.legendKey !== key) this.legend.replaceChildren(...legendOf(this, looks));
     this.legendKey = key;
     if (view.table) this.tableBox.replaceChildren(...tableRows(store));
     this.laidAt = performance.now();
     this.layoutTime = this.laidAt - began;
   }
 
-  #match(off, isAnew) {
-    const { store } = this;
-    const test = parseQuery(this.view.query);
-    this.matches = null;
-    if (test || off.size) {
-      const isOff = (id) => off.has(styleOf(store, id)) || (KINDS[store.kind[id]] === "blocked" && off.has("blocked"));
-      this.matches = Uint8Array.from({ length: store.n }, (_, id) => (!test || test(store, id)) && !isOff(id));
-    }
-    if (isAnew) this.found.textContent = test ? `${this.matches.reduce((sum, match) => sum + match, 0)} found` : "";
-  }
-
-  #scene() {
+  /** All that a frame is drawn from. */
+  scene() {
     const { store, theme, view, width, height, gutter, matches, hover, measure } = this;
     const path = view.path ? store.header.path : null;
     return { store, geometry: this.geometry, theme, from: view.from, to: view.to, top: view.top, width, height, gutter, matches, hover, selected: view.selected, measure, path };
@@ -433,7 +341,7 @@ export class Timeline {
     if (view.follow) [view.from, view.to] = full;
     view.top = Math.max(0, Math.min(view.top, height + AXIS - this.height));
     this.main.setTransform(this.scale, 0, 0, this.scale, 0, 0);
-    this.drawn = paint(this.main, this.#scene());
+    this.drawn = paint(this.main, this.scene());
     this.#drawStrip(full);
     const visible = this.height - AXIS;
     this.bar.hidden = height <= visible + 1;
@@ -464,20 +372,4 @@ export class Timeline {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.store.header.running && this.invalidate(), still ? 1000 : 50);
   }
-}
-
-function orderOf(store, sort) {
-  const time = ({ owner }) => store.endOf(owner) - store.begun(owner);
-  const hasFailed = ({ owner }) => store.outcome[owner] === 2;
-  return {
-    name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
-    longest: (a, b) => time(b) - time(a),
-    "failed first": (a, b) => hasFailed(b) - hasFailed(a) || a.index - b.index,
-  }[sort];
-}
-
-/** Whether all in a line is too short to deserve its height: under a fiftieth of the run. */
-function isMinor(store, [ids]) {
-  const least = Math.max(store.now, store.last) / 50;
-  return ids.length < 50 && ids.every((id) => !store.isOpen(id) && store.end[id] - store.start[id] < least);
 }
