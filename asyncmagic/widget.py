@@ -32,11 +32,11 @@ _PERIOD = 0.05
 _MOST_BUSY = 0.05
 _BURST = 0.2
 _HEARTBEAT = 0.25
-#: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how much
-#: of its time the flusher may be busy with them.
+#: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
+#: the flusher may be with them meanwhile.
 _FIRST_PICTURE = 0.5
 _PICTURES = (1.0, 30.0)
-_MOST_BUSY_DRAWING = 0.01
+_MOST_BUSY_DRAWING = 0.02
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -254,8 +254,8 @@ class TimelineWidget(anywidget.AnyWidget):
                 return
             update_display(bundle, raw=True, display_id=self._display_id)
         (least, most), now = _PICTURES, time.monotonic()
-        cost = time.thread_time() - used
-        self._picture_at = now + max(least, min((now - self._started_at) / 4, most), cost / _MOST_BUSY_DRAWING)
+        worth = max((now - self._started_at) / 4, (time.thread_time() - used) / _MOST_BUSY_DRAWING)
+        self._picture_at = now + max(least, min(worth, most))
 
     def _replace(self) -> None:
         if self._trace is None:

@@ -26,6 +26,19 @@ KINDS = """index => window.jupyterapp.shell.currentWidget.content.widgets[index]
     .flatMap((output) => Object.keys(output.data ?? {}))"""
 
 
+#: Notes every frame without a timeline, once there was one.
+WATCH = """() => {
+    window.blank = [];
+    const look = () => {
+        const height = document.querySelector(".jp-Notebook .asyncmagic")?.getBoundingClientRect().height ?? 0;
+        if (window.seen && height < 100) window.blank.push(Math.round(performance.now()));
+        window.seen ||= height >= 100;
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+
+
 def started(page, index=1):
     """Run a cell and wait until its agents are drawn and a picture of them would be saved."""
     output = page.run_cell(index, wait=False)
@@ -130,8 +143,9 @@ def test_timelines_on_one_page_know_each_its_own_run(notebook, app):
 
 @pytest.mark.parametrize("app", APPS)
 def test_new_pictures_in_the_output_disturb_nobody_who_types_or_reads(notebook, app):
-    page = notebook([LOAD, AGENTS], app=app)
+    page = notebook([f"{LOAD}\nimport asyncmagic.widget\nasyncmagic.widget._PICTURES = (0.5, 0.5)", AGENTS], app=app)
     page.run_cell(0)
+    page.page.evaluate(WATCH)
     output = started(page)
     page.page.evaluate(f"{TIMELINES}[0].select(1, true)")
     place = "document.querySelector('.jp-Notebook [data-asyncmagic]')"
@@ -147,3 +161,6 @@ def test_new_pictures_in_the_output_disturb_nobody_who_types_or_reads(notebook, 
     page.page.evaluate(f"window.before = {place}")
     page.page.wait_for_function(f"() => {place} && {place} !== window.before")
     assert page.page.evaluate("document.activeElement.className").startswith("cm-content")
+    go_on(page)
+    page.page.wait_for_function(f"() => {TIMELINES}[0]?.picture")
+    assert page.page.evaluate("window.blank") == []
