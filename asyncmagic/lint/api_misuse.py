@@ -75,7 +75,12 @@ def _is_task_group(name: str) -> bool:
 
 def _asyncio_call(cell: Cell, node: ast.Call, call: Call, name: str, module: str) -> Iterator[Diagnostic]:
     first = node.args[0] if node.args else node.keywords[0].value if node.keywords else None
-    if first is None or isinstance(first, ast.Starred):
+    if first is None:
+        return
+    if isinstance(first, ast.Starred):
+        if name in _WANTS_TASKS and module == "asyncio.tasks":
+            text = cell.text(first.value)
+            yield _say(cell, first, "is several arguments, not one list", f"Write `{name}({text})`")
         return
     value = call.args[0] if call.args else next(iter(call.keywords.values()))
     if name in _WANTS_COROUTINE or (name in _WANTS_AWAITABLE and module == "asyncio.tasks"):

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
-from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.cell import Cell, Header
 from asyncmagic.lint.fates import left, lost, misused
 from asyncmagic.lint.flow import Call
 from asyncmagic.lint.flow.kinds import function_name, is_async_function
@@ -29,6 +29,7 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
     "_functools.reduce": (0,),
     "functools.reduce": (0,),
     "collections.defaultdict": (0,),
+    "dataclasses.field": ("default_factory",),
     "threading.Thread": (1, "target"),
     "threading.Timer": (1, "function"),
     "multiprocessing.context.Process": (1, "target"),
@@ -60,6 +61,10 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
     "re.Pattern.sub": (0, "repl"),
     "timeit.timeit": (0,),
 }
+#: Methods that Python calls itself, and whose result it uses at once.
+_PLAIN_METHODS = frozenset(
+    ["__init__", "__post_init__", "__enter__", "__exit__", "__del__", "__len__", "__bool__", "__str__", "__repr__"]
+)
 _LOOP_METHODS = {"call_soon": 0, "call_soon_threadsafe": 0, "call_later": 1, "call_at": 1, "run_in_executor": 1}
 
 
@@ -75,6 +80,12 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
         scores = await asyncio.gather(*map(score, answers))
         best = answers[scores.index(max(scores))]
     """
+    for method in cell.nodes:
+        is_special = isinstance(method, ast.AsyncFunctionDef) and method.name in _PLAIN_METHODS
+        if isinstance(method, ast.AsyncFunctionDef) and is_special and isinstance(cell.parents[method], ast.ClassDef):
+            message = f"Python calls `{method.name}` as a plain function: it gets a coroutine, which never runs"
+            hint = "Do the awaiting in an `async` method of another name, which the caller awaits"
+            yield cell.diagnostic(RULE, Header(method), message, hint)
     seen: set[int] = set()
     for node, call in cell.flow.calls.items():
         for argument, value in _callbacks(node, call):

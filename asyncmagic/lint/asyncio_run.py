@@ -27,6 +27,8 @@ _RUNNERS = frozenset(
         "trio._core._run.run",
     }
 )
+#: Libraries' own `asyncio.run`, each beside an async method without `_sync`.
+_BLOCKING_WRAPPERS = ("agents.run.", "pydantic_ai.")
 _METHODS = frozenset({"run_until_complete", "run_forever"})
 
 
@@ -53,6 +55,10 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             continue
         if _is_runner(call.function, node):
             yield _diagnostic(cell, node)
+        elif isinstance(node.func, ast.Attribute) and _is_blocking_wrapper(function_name(call.function)):
+            message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
+            twin = f"{cell.text(node.func.value)}.{node.func.attr.removesuffix('_sync')}"
+            yield cell.diagnostic(RULE, node, message, f"Write `await {twin}(…)`")
         elif _runs_inside(cell, call.function):
             message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
             yield cell.diagnostic(RULE, node, message, "Make it `async def`, and await it here")
@@ -72,6 +78,10 @@ def _is_runner(function: Value | None, node: ast.Call) -> bool:
     if name:
         return name in _RUNNERS or (name.rpartition(".")[2] in _METHODS and "Loop" in name)
     return isinstance(node.func, ast.Attribute) and node.func.attr == "run_until_complete" and function is None
+
+
+def _is_blocking_wrapper(name: str) -> bool:
+    return name.startswith(_BLOCKING_WRAPPERS) and name.endswith(".run_sync")
 
 
 def _runs_inside(cell: Cell, function: Value | None, depth: int = 2) -> bool:

@@ -195,3 +195,13 @@ class Cell:
         )
         edits = [(*start, "(await "), (*end, ")")] if is_tight else [(*start, "await ")]
         return self.edited(node.lineno, node.end_lineno, edits)
+
+
+class Header(ast.AST):
+    """The first line of a definition, to point at."""
+
+    def __init__(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self.lineno = self.end_lineno = node.lineno
+        self.col_offset = node.col_offset
+        keywords = "def " if isinstance(node, ast.FunctionDef) else "async def "
+        self.end_col_offset = node.col_offset + len(keywords) + len(node.name)

@@ -15,10 +15,20 @@ Finding = tuple[ast.AST, str, ast.AST | None]
 def _made(cell: Cell, rule: str) -> dict[ast.AST, list[Awaitable]]:
     """The coroutines (and gathers) that the cell makes, by the expression that makes them."""
     found: dict[ast.AST, list[Awaitable]] = defaultdict(list)
+    returned: dict[ast.AST, list[Awaitable]] = defaultdict(list)
     for awaitable in cell.flow.made:
         if awaitable.kind in ("coroutine", "future") and awaitable.rule == rule and awaitable.node is not None:
             found[awaitable.node].append(awaitable)
-    return found
+            if awaitable.returned is not None:
+                returned[awaitable.returned].append(awaitable)
+    for node, group in returned.items():
+        # Nobody awaits what the function returned: the mistake is where it was returned, not at each call.
+        if not any(awaitable.is_served for awaitable in group):
+            for awaitable in group:
+                assert awaitable.node is not None
+                found[awaitable.node].remove(awaitable)
+            found[node] = group
+    return {node: group for node, group in found.items() if group}
 
 
 def misused(cell: Cell, rule: str) -> Iterator[Finding]:

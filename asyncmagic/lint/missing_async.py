@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
-from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.cell import Cell, Header
 from asyncmagic.lint.flow.kinds import function_name, is_async_iterable, is_iterable, is_manager
+from asyncmagic.lint.flow.sources import facts
 from asyncmagic.lint.flow.values import AsyncGenerator, Value
 
 RULE = "missing-async"
@@ -32,6 +33,7 @@ _CONSUMERS = frozenset(
         "filter",
         "dict",
         "len",
+        "str.join",
     ]
 )
 
@@ -66,6 +68,9 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             yield from _dropped(cell, node)
         elif isinstance(node, ast.FunctionDef):
             yield from _definition(cell, node)
+        elif isinstance(node, ast.Lambda) and facts(node).awaits:
+            message = "a lambda cannot await: the cell does not run"
+            yield cell.diagnostic(RULE, node, message, "Write an `async def`, or return the coroutine without `await`")
 
 
 def _needs_async_for(cell: Cell, value: Value | None) -> bool:
@@ -106,7 +111,7 @@ def _call(cell: Cell, node: ast.Call) -> Iterator[Diagnostic]:
     call = cell.flow.calls.get(node)
     if call is None or function_name(call.function) not in _CONSUMERS:
         return
-    name = function_name(call.function).removeprefix("builtins.")
+    name = function_name(call.function).rpartition(".")[2]
     for argument in node.args:
         if _needs_async_for(cell, cell.flow.values.get(argument)):
             text = cell.text(argument)
@@ -125,17 +130,7 @@ def _dropped(cell: Cell, node: ast.Expr) -> Iterator[Diagnostic]:
 
 def _definition(cell: Cell, node: ast.FunctionDef) -> Iterator[Diagnostic]:
     """A plain function with `await` in it: Python refuses the whole cell."""
-    inside = [n for n in ast.walk(node) if isinstance(n, (ast.Await, ast.AsyncFor, ast.AsyncWith))]
-    if any(cell.function_of(child) is node for child in inside):
+    if facts(node).awaits:
         fix = cell.inserted(node, "async ") if not node.decorator_list else None
         message = f"`{node.name}` awaits, but is a plain `def`: the cell does not run"
-        yield cell.diagnostic(RULE, _Header(node), message, f"Write `async def {node.name}`", fix=fix)
-
-
-class _Header(ast.AST):
-    """The first line of a definition, to point at."""
-
-    def __init__(self, node: ast.FunctionDef) -> None:
-        self.lineno = self.end_lineno = node.lineno
-        self.col_offset = node.col_offset
-        self.end_col_offset = node.col_offset + len("def ") + len(node.name)
+        yield cell.diagnostic(RULE, Header(node), message, f"Write `async def {node.name}`", fix=fix)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.fates import lost, misused
+from asyncmagic.lint.flow.values import Box
 
 RULE = "missing-await"
 
@@ -32,7 +33,9 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
 def _diagnostic(cell: Cell, node: ast.AST, why: str, use: ast.AST | None) -> Diagnostic:
     expression = node if isinstance(node, ast.expr) else None
     fix = cell.awaited_fix(expression) if expression is not None else None
-    if cell.can_await(node):
+    if isinstance(cell.flow.values.get(node), Box):
+        fix, hint = None, f"Gather them: `await asyncio.gather(*{cell.text(node)})`"
+    elif cell.can_await(node):
         hint = f"Await it: `await {cell.text(node)}`"
     else:
         hint = "A plain function cannot await: make it `async def`, and await it where it is called"

@@ -81,11 +81,8 @@ def _python_line(line: str) -> str | None:
             body = rest.strip()
             if body and _is_python(body):
                 column = line.index(body, len(indent) + 1)
-                return (
-                    indent + "(" + " " * (column - len(indent) - 1) + body + ")"
-                    if _is_expression(body)
-                    else indent + body
-                )
+                opening = "(" if _is_expression(body) else "if 1:"
+                return indent + opening.ljust(column - len(indent)) + body + (")" if opening == "(" else "")
         return indent + "pass"
     if stripped.startswith(("!", "?")) or stripped.rstrip(";").endswith("?"):
         return indent + "pass"

@@ -69,6 +69,7 @@ _ORDERED = frozenset(
         "clear",
         "publish",
         "emit",
+        "enter_async_context",
     ]
 )
 _MUTATING = frozenset(

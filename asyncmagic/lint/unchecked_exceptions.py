@@ -63,6 +63,8 @@ def _gather(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]
     elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         names = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        if statement is cell.tree.body[-1]:
+            return  # The next cell may look.
         if names and not _are_checked(cell, names, node):
             yield _say(cell, node, "and the results are used without looking for exceptions among them")
 

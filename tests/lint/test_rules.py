@@ -15,6 +15,12 @@ from tests.lint.cells import MarkedCell, labelled_cells, live_namespace, marked_
 CELLS = {cell.name: cell for cell in [*marked_cells(), *labelled_cells()]}
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is said is tested here, not how soon: on a busy machine a check may need longer than it is given."""
+    monkeypatch.setattr("asyncmagic.lint._SECONDS", 20.0)
+
+
 @pytest.fixture(params=CELLS)
 def cell(request: pytest.FixtureRequest) -> MarkedCell:
     found = CELLS[request.param]

@@ -31,6 +31,7 @@ from asyncmagic.lint.flow.values import (
     Object,
     Partial,
     Plain,
+    Returning,
     Scope,
     Use,
     Value,
@@ -43,6 +44,7 @@ from asyncmagic.lint.flow.values import (
 _MAX_DEPTH = 5
 _DATA_METHODS = ("builtins.str.", "builtins.bytes.", "builtins.int.", "builtins.float.", "_io.", "re.", "datetime.")
 _SCALARS = (int, float, str, bytes, bool)
+_BUILTIN_DATA = (*_SCALARS, list, tuple, dict, set)
 
 
 class OutOfTime(Exception):
@@ -113,6 +115,11 @@ class Calls(Resolver):
         if late > 0 and (late > 3 * self.patience or time.thread_time() > self.own_deadline):
             raise OutOfTime
 
+    @property
+    def is_hurried(self) -> bool:
+        half = self.patience / 2
+        return time.thread_time() > self.own_deadline - half or time.perf_counter() > self.deadline + half
+
     # -- fates ---------------------------------------------------------------------------------------------------
 
     def make(self, awaitable: Awaitable) -> Awaitable:
@@ -139,17 +146,24 @@ class Calls(Resolver):
         found = options(value)
         if any(frame.is_library for frame in self.frames):
             return  # Paths through a library's code are too many to be sure of one.
-        if not found or not all(isinstance(option, Awaitable) for option in found):
+        is_mixed = not all(isinstance(option, Awaitable) for option in found)
+        if is_mixed and not (is_certain and all(isinstance(o, Awaitable) or is_data(o) for o in found)):
             return
         for option in found:
             if isinstance(option, Awaitable) and (is_certain or option.kind in ("coroutine", "future")):
-                option.root.uses.append(Use(self.site or node, how, is_certain))
+                option.root.uses.append(Use(self.site or node, how, is_certain and not is_mixed))
 
-    def use_elements(self, value: Value | None, node: ast.AST, how: str, *, is_certain: bool) -> None:
+    def use_elements(self, value: Value | None, node: ast.AST, how: str, *, is_certain: bool, depth: int = 3) -> None:
         """The value's elements are used as if they were results."""
-        if isinstance(value, Box):
-            for item in value.items:
-                self.use(item, node, how, is_certain=is_certain)
+        for item in value.items if isinstance(value, Box) and depth else ():
+            self.use(item, node, how, is_certain=is_certain)
+            self.use_elements(item, node, how, is_certain=is_certain, depth=depth - 1)
+
+    def use_as_data(self, call: Call) -> None:
+        """The arguments and what stands in them are shown or computed with."""
+        for value in call.values:
+            self.use(value, call.node, "used", is_certain=False)
+            self.use_elements(value, call.node, "used", is_certain=False)
 
     def spend(self, value: Value | None, node: ast.AST, scope: Scope) -> None:
         """The value's coroutines are run here: a second time is an error."""
@@ -191,6 +205,11 @@ class Calls(Resolver):
             return self.call(Call(call.node, function.function, [], call.scope, has_unknown_keywords=True))
         if isinstance(function, Identity):
             return call.argument(0)
+        if isinstance(function, Returning):
+            self.hand_over_arguments(call)
+            result = function.result()
+            is_made = isinstance(result, Awaitable) and result.kind in ("coroutine", "awaitable")
+            return self.coroutine(call, result.result) if isinstance(result, Awaitable) and is_made else result
         if isinstance(function, ManagerFactory):
             made = self._yielded(function.function, call, owner)
             self.hand_over_arguments(call)
@@ -225,17 +244,20 @@ class Calls(Resolver):
         if handler is not None:
             return handler(self, call, owner)
         if objects.is_a(obj, type):
+            if name.partition(".")[0] in ("pandas", "numpy"):
+                self.use_as_data(call)
             return self._instantiate(call, obj)
         if name:
             root = name.partition(".")[0]
             if root in SHOWING_MODULES:
-                for value in call.values:
-                    self.use(value, call.node, "used", is_certain=False)
-                    self.use_elements(value, call.node, "used", is_certain=False)
+                self.use_as_data(call)
             if root in DATA_MODULES:
                 self.hand_over_unless_used(call)
                 return Plain()
         if type(obj) is types.FunctionType:
+            if name.partition(".")[0] in SHOWING_MODULES:
+                self.hand_over_unless_used(call)
+                call = Call(call.node, call.function, [], call.scope, has_unknown_keywords=True)
             return self._call_python(call, obj, owner)
         if type(obj) is functools._lru_cache_wrapper:
             return self.call(dataclasses.replace(call, function=self.lift(obj.__wrapped__)), owner)
@@ -280,7 +302,7 @@ class Calls(Resolver):
         has_work = any(_is_interesting(value) for value in call.values)
 
         def result() -> Value | None:
-            if declared is not None and not is_users and known(declared) is not None:
+            if not is_users and known(declared) is not None and not _is_either_way(declared):
                 return declared
             return self._summary(call, function, owner) or declared
 
@@ -293,6 +315,10 @@ class Calls(Resolver):
             self.hand_over_arguments(call)
             source = self.source_of(function)
             return AsyncGenerator(call.node, self._yielded(source, call, owner) if source else lambda: None)
+        is_async = objects.makes_managers(function)
+        if is_async is not None:
+            made = ManagerFactory(self.lift(objects.instance_dict(function)["__wrapped__"]), is_async)
+            return self.call(dataclasses.replace(call, function=made), owner)
         if objects.is_generator_function(function):
             self.hand_over_arguments(call)
             source = self.source_of(function)
@@ -389,9 +415,13 @@ class Calls(Resolver):
         handler = KNOWN.get(function.name)
         if handler is not None:
             return handler(self, call, owner)
+        if function.name.partition(".")[0] in SHOWING_MODULES:
+            self.use_as_data(call)
+            self.hand_over_unless_used(call)
+            call = Call(call.node, call.function, [], call.scope, has_unknown_keywords=True)
         node = function.node
         has_work = any(_is_interesting(value) for value in call.values)
-        if isinstance(node, ast.AsyncFunctionDef):
+        if isinstance(node, ast.AsyncFunctionDef) or facts(node).awaits:
             if is_generator(node):
                 self.hand_over_arguments(call)
                 return AsyncGenerator(call.node, self._yielded(function, call, owner))
@@ -411,6 +441,10 @@ class Calls(Resolver):
             self.hand_over_arguments(call)
             self.hand_over(item)
             return Box(types.GeneratorType, [item])
+        declared = self._declared_result(call, function, owner)
+        if declared is not None and not any(True for _ in awaitables(declared)):
+            self.hand_over_unless_used(call)
+            return declared
         value = self.fresh(self.invoke(function, call, owner), call)
         self._hand_over_all_but(call, value)
         if value is None and not isinstance(node, ast.Lambda) and node.returns is not None:
@@ -437,6 +471,10 @@ class Calls(Resolver):
         def item() -> Value | None:
             source = function
             if isinstance(source, Live) and type(source.obj) is types.FunctionType:
+                declared = self._declared_return(call, source.obj, owner)
+                found = declared.item() if isinstance(declared, AsyncGenerator) else None
+                if found is not None:
+                    return found
                 source = self.source_of(source.obj)
             if not isinstance(source, Function):
                 return None
@@ -455,7 +493,8 @@ class Calls(Resolver):
     ) -> Value | None:
         """Run through the function's body and return what it returns (or yields)."""
         node = function.node
-        if is_stub(node) or len(self.frames) >= _MAX_DEPTH or any(frame.node is node for frame in self.frames):
+        is_too_far = len(self.frames) >= _MAX_DEPTH or (function.is_library and self.is_hurried)
+        if is_too_far or is_stub(node) or any(frame.node is node for frame in self.frames):
             self.hand_over_arguments(call)
             return None
         scope = self.function_scope(function)
@@ -515,7 +554,11 @@ class Calls(Resolver):
         if node.args.vararg is not None:
             rest = values[len(slots) :]
             items = [_element_if(index + len(slots) in stars, value) for index, value in enumerate(rest)]
-            scope.names[node.args.vararg.arg] = None if call.has_unknown_keywords else Box(tuple, items)
+            keys: list[object] | None = None if call.starred else list(range(len(items)))
+            scope.names[node.args.vararg.arg] = None if call.has_unknown_keywords else Box(tuple, items, keys)
+        if node.args.kwarg is not None and not call.has_unknown_keywords:
+            more = {name: value for name, value in call.keywords.items() if name not in scope.names}
+            scope.names[node.args.kwarg.arg] = Box(dict, list(more.values()), list(more))
         self._bind_annotated(function, scope)
         for arg in (*slots, *node.args.kwonlyargs):
             value = scope.names[arg.arg]
@@ -573,6 +616,14 @@ class Calls(Resolver):
         return new
 
 
+def is_data(value: Value | None) -> bool:
+    """Whether the value is ordinary data, and not None."""
+    if isinstance(value, (Live, Instance)):
+        cls = type(value.obj) if isinstance(value, Live) else value.cls
+        return any(cls is data for data in _BUILTIN_DATA)
+    return isinstance(value, (Plain, Box))
+
+
 def _is_scalar(cls: type) -> bool:
     return any(cls is scalar for scalar in _SCALARS)
 
@@ -587,6 +638,11 @@ def _by_stream(call: Call, value: Value | None) -> Value | None:
         return value
     kept = [option for option in value.options if _is_stream(option) is wants]
     return either(*kept) if kept and (wants or not call.has_unknown_keywords) else value
+
+
+def _is_either_way(value: Value | None) -> bool:
+    """Whether an annotation says "the result or an awaitable of it": only the body knows which."""
+    return len({isinstance(option, Awaitable) for option in options(value)}) == 2
 
 
 def _is_stream(value: Value | None) -> bool:

@@ -9,8 +9,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.calls import Call, Calls
+from asyncmagic.lint.flow.calls import Call, Calls, is_data
 from asyncmagic.lint.flow.known import any_item, boxed, element, result_of
+from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -19,6 +20,7 @@ from asyncmagic.lint.flow.values import (
     Function,
     Instance,
     Live,
+    Object,
     Plain,
     Scope,
     Value,
@@ -30,7 +32,7 @@ from asyncmagic.lint.flow.values import (
 
 _COROUTINE_ATTRIBUTES = frozenset(dir(types.CoroutineType))
 _TASK_ATTRIBUTES = frozenset(dir(asyncio.Task))
-_BUILTIN_DATA = (int, float, str, bytes, bool, list, tuple, dict, set)
+_OPERATORS = {ast.Add: "__add__", ast.BitOr: "__or__", ast.RShift: "__rshift__", ast.BitAnd: "__and__"}
 
 
 class Expressions(Calls):
@@ -89,28 +91,46 @@ class Expressions(Calls):
     def remade(self, result: Value | None, node: ast.AST) -> Value | None:
         """A result that is itself a coroutine was made by the await."""
         if isinstance(result, Awaitable) and result.kind == "coroutine" and result.node is not None:
-            return self.make(
-                Awaitable("coroutine", node, result.result, maker=result.maker, is_handed_on=result.is_handed_on)
-            )
+            new = Awaitable("coroutine", node, result.result, maker=result.maker, is_handed_on=result.is_handed_on)
+            new.returned = result.returned or self._returned(result.node)
+            return self.make(new)
+        if isinstance(result, Box) and not result.is_shared:
+            seen = [isinstance(item, Awaitable) and item.root.is_registered for item in result.items]
+            pairs = zip(result.items, seen, strict=True)
+            items = [item if is_seen else self.remade(item, node) for item, is_seen in pairs]
+            return Box(result.kind, items, result.keys)
         return result
+
+    def _returned(self, node: ast.AST) -> ast.AST | None:
+        """The expression, if it stands in an async function of the cell."""
+        parent: ast.AST | None = node
+        while parent is not None and not isinstance(parent, FUNCTIONS):
+            parent = self.parents.get(parent)
+        return node if isinstance(parent, ast.AsyncFunctionDef) else None
 
     def _Call(self, node: ast.Call, scope: Scope) -> Value | None:
         function = self.evaluate(node.func, scope)
         args: list[Value | None] = []
         starred: set[int] = set()
-        for position, arg in enumerate(node.args):
+        for arg in node.args:
             if isinstance(arg, ast.Starred):
-                starred.add(position)
                 value = boxed(self, self.evaluate(arg.value, scope))
                 self.use(value, arg, "unpacked", is_certain=True)
-                args.append(value)
+                if isinstance(value, Box) and value.keys is not None and self.frames and not self.is_reporting:
+                    args.extend(value.items)
+                else:
+                    starred.add(len(args))
+                    args.append(value)
             else:
                 args.append(self.evaluate(arg, scope))
         keywords: dict[str, Value | None] = {}
         has_unknown = False
         for keyword in node.keywords:
             value = self.evaluate(keyword.value, scope)
-            if keyword.arg is None:
+            if keyword.arg is None and isinstance(value, Box) and value.keys is not None and not self.is_reporting:
+                pairs = zip(value.keys, value.items, strict=False)
+                keywords.update((key, item) for key, item in pairs if type(key) is str)
+            elif keyword.arg is None:
                 has_unknown = True
                 self.hand_over(value)
             else:
@@ -242,13 +262,15 @@ class Expressions(Calls):
             self.use(side, node, "used in an expression", is_certain=not is_text)
             if isinstance(side, Box):
                 self.use_elements(side, node, "turned into text", is_certain=False)
-        if any(isinstance(s, (Live, Instance)) and not self._is_data(s) for s in (left, right)):
-            return None
+        if any(isinstance(side, (Live, Instance, Object)) and not is_data(side) for side in (left, right)):
+            return self._operated(node, left, right)
         return Plain()
 
-    def _is_data(self, value: Live | Instance) -> bool:
-        cls = type(value.obj) if isinstance(value, Live) else value.cls
-        return any(cls is data for data in _BUILTIN_DATA)
+    def _operated(self, node: ast.BinOp, left: Value | None, right: Value | None) -> Value | None:
+        """What an operator that the left side's class defines gives."""
+        name = _OPERATORS.get(type(node.op))
+        method = self.attribute(left, name, node) if name is not None else None
+        return self.call_value(method, [right], node) if method is not None else None
 
     def _Compare(self, node: ast.Compare, scope: Scope) -> Value | None:
         sides = [self.evaluate(side, scope) for side in (node.left, *node.comparators)]
@@ -343,8 +365,23 @@ class Expressions(Calls):
             if isinstance(source, AsyncGenerator):
                 source.is_used = True
                 return source.item()
-            return element(self, source) if isinstance(source, Box) else None
+            return (
+                element(self, source) if isinstance(source, Box) else self.remade(self._async_item(source, node), node)
+            )
         return element(self, source)
+
+    def _async_item(self, source: Value | None, node: ast.AST) -> Value | None:
+        """What `async for` over an object with `__aiter__` binds."""
+        if not isinstance(source, (Live, Instance, Object)):
+            return None
+        self.quiet += 1
+        try:
+            made = self.call_value(self.attribute(source, "__aiter__", node), [], node)
+            if isinstance(made, AsyncGenerator):
+                return made.item()
+            return result_of(self.call_value(self.attribute(made, "__anext__", node), [], node))
+        finally:
+            self.quiet -= 1
 
     def _ListComp(self, node: ast.ListComp, scope: Scope) -> Value | None:
         return self._comprehension(list, node, scope)

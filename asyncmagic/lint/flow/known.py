@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import io
+import logging
 import threading
 import types
 from collections.abc import Callable
@@ -15,14 +16,17 @@ from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
     Box,
+    Class,
     Descriptor,
     Either,
     Identity,
     Instance,
     Live,
     ManagerFactory,
+    Object,
     Partial,
     Plain,
+    Scope,
     Value,
     awaitables,
     either,
@@ -196,8 +200,7 @@ def _wait(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 def _as_completed(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = element(flow, call.argument(0, "fs"))
     flow.hand_over_arguments(call)
-    one = Awaitable("coroutine", call.node, lambda: result_of(given), maker=call.function, is_many=True)
-    return Box(types.GeneratorType, [flow.make(one)])
+    return Box(types.GeneratorType, [Awaitable("coroutine", None, lambda: result_of(given), maker=call.function)])
 
 
 def _in_thread(position: int) -> Handler:
@@ -408,14 +411,15 @@ def _next(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 def _anext(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(0)
     flow.hand_over(given)
-    item = given.item if isinstance(given, AsyncGenerator) else nothing
-    return Awaitable("awaitable", call.node, item, is_handed_on=True)
+    if isinstance(given, AsyncGenerator):
+        return flow.coroutine(call, given.item)
+    return Awaitable("awaitable", call.node, nothing, is_handed_on=True)
 
 
 def _anext_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     flow.hand_over(owner)
     flow.hand_over_arguments(call)
-    return Awaitable("awaitable", call.node, nothing, is_handed_on=True)
+    return flow.coroutine(call, nothing)
 
 
 def _getattr(flow: Calls, call: Call, owner: Value | None) -> Value | None:
@@ -448,11 +452,26 @@ def _chosen(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 def _field(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     factory = call.keywords.get("default_factory")
-    return flow.call_value(factory, [], call.node) if factory is not None else call.keywords.get("default")
+    if factory is None:
+        return call.keywords.get("default")
+    made = flow.call_value(factory, [], call.node)
+    flow.hand_over(made)
+    return None if any(True for _ in awaitables(made)) else made
 
 
 def _identity(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return Identity()
+
+
+def _super(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """`super()`: an object of the bases of the class around the method."""
+    scope: Scope | None = call.scope
+    while scope is not None and scope.cls is None:
+        scope = scope.parent
+    if scope is None or scope.cls is None or call.args:
+        return None
+    cls = scope.cls
+    return Object(Class(cls.node, Scope({}, parent=cls.scope.parent), cls.bases), {})
 
 
 def _decorates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
@@ -597,6 +616,8 @@ def _table() -> dict[str, Handler]:
     put(_anext, "builtins.anext")
     put(_anext_method, *(f"builtins.async_generator.{m}" for m in ("__anext__", "asend", "athrow", "aclose")))
     put(_getattr, "builtins.getattr")
+    put(_super, "builtins.super")
+    put(lambda flow, call, owner: Instance(logging.Logger), "logging.getLogger")
     put(lambda flow, call, owner: Instance(io.TextIOWrapper), "_io.open", "io.open")
     put(lambda flow, call, owner: Instance(type(threading.Lock())), "_thread.allocate_lock", "_thread.lock")
     put(_partial, "functools.partial")

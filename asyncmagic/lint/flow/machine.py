@@ -11,7 +11,6 @@ from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.calls import Call, Frame, OutOfTime
 from asyncmagic.lint.flow.expressions import Expressions
 from asyncmagic.lint.flow.known import element, fill
-from asyncmagic.lint.flow.resolve import OWNER
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,
@@ -139,6 +138,13 @@ class Flow(Expressions):
             finally:
                 self.quiet -= 1
         return new
+
+    def _execute_quietly(self, node: ast.stmt, scope: Scope) -> None:
+        self.quiet += 1
+        try:
+            self.execute([node], scope)
+        finally:
+            self.quiet -= 1
 
     # -- statements ----------------------------------------------------------------------------------------------
 
@@ -349,7 +355,9 @@ class Flow(Expressions):
 
         before = self._save(scope)
         ends, breaks = self._loop(node.body, scope, start)
-        runs_at_least_once = isinstance(source, Box) and source.kind in (list, tuple) and bool(source.items)
+        runs_at_least_once = (
+            isinstance(source, Box) and source.kind in (list, tuple) and bool(source.items) and not source.is_shared
+        )
         after = ends[1:] if runs_at_least_once else [before, *ends]
         for awaitable in awaitables(item):
             if awaitable.is_awaited and isinstance(source, Box):
@@ -387,6 +395,8 @@ class Flow(Expressions):
         before = self._save(scope)
         body_ends = self.execute(node.body, scope)
         after = self._save(scope)
+        if len(node.body) == 1:
+            before = before[0], after[1]  # What raised had begun to run its coroutine.
         ends = []
         if body_ends and self.execute(node.orelse, scope):
             ends.append(self._save(scope))
@@ -462,10 +472,10 @@ class Flow(Expressions):
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
             self.hand_over(self.evaluate(default, scope))
         module = self.lookup("__name__", scope) if not self.is_cell_code(node) else None
-        name = f"{module.obj}.{node.name}" if isinstance(module, Live) else ""
-        owner = scope.names.get(OWNER) if scope.is_class else None
+        qualified = node.name if scope.cls is None else f"{scope.cls.node.name}.{node.name}"
+        name = f"{module.obj}.{qualified}" if isinstance(module, Live) else ""
         is_library = not self.is_cell_code(node) and bool(name)
-        function = Function(node, scope, name, is_library, owner if isinstance(owner, Class) else None)
+        function = Function(node, scope, name, is_library, scope.cls)
         self.note_function(function)
         self._bind_name(node.name, self._decorated(node, function, scope), scope)
 
@@ -484,11 +494,9 @@ class Flow(Expressions):
         bases = tuple(self.evaluate(base, scope) for base in node.bases)
         for keyword in node.keywords:
             self.evaluate(keyword.value, scope)
-        inner = Scope({}, parent=scope, node=node, is_class=True)
-        new = Class(node, inner, bases)
-        inner.names[OWNER] = new
+        inner = Scope({}, parent=scope, node=node)
+        new = inner.cls = Class(node, inner, bases)
         self.execute(node.body, inner)
-        del inner.names[OWNER]
         self._bind_name(node.name, self._decorated(node, new, scope), scope)
 
     def _do_Import(self, node: ast.Import, scope: Scope) -> None:

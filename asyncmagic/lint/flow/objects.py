@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
 import inspect
 import sys
@@ -11,6 +12,11 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeGuard, TypeVar
 
 MISSING: Final = object()
+#: The code of all functions that `asynccontextmanager` and `contextmanager` return.
+_MANAGER_MAKERS: Final = {
+    contextlib.asynccontextmanager(lambda: None).__code__: True,  # type: ignore[arg-type, return-value]
+    contextlib.contextmanager(lambda: None).__code__: False,  # type: ignore[arg-type, return-value]
+}
 _T = TypeVar("_T")
 _type_dict = type.__dict__["__dict__"].__get__
 _type_mro = type.__dict__["__mro__"].__get__
@@ -162,6 +168,11 @@ def is_async_generator_function(obj: object) -> bool:
 
 def is_generator_function(obj: object) -> bool:
     return bool(code_flags(obj) & inspect.CO_GENERATOR)
+
+
+def makes_managers(obj: object) -> bool | None:
+    """Whether calling the function gives an asynchronous (or a plain) manager; None if it is not of `contextlib`."""
+    return _MANAGER_MAKERS.get(obj.__code__) if type(obj) is types.FunctionType else None
 
 
 def is_mock(obj: object) -> bool:

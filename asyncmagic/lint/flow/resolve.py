@@ -35,6 +35,7 @@ from asyncmagic.lint.flow.values import (
     Module,
     Object,
     Plain,
+    Returning,
     Scope,
     Value,
     either,
@@ -77,13 +78,12 @@ _HARMLESS: Final = frozenset(
         "uuid",
     ]
 )
-#: The name under which a class body knows its class.
-OWNER: Final = "\0class"
 _ASYNC_ITERABLES: Final = (
     collections.abc.AsyncIterator,
     collections.abc.AsyncGenerator,
     collections.abc.AsyncIterable,
 )
+_CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 
 
 class Resolver(ABC):
@@ -91,6 +91,11 @@ class Resolver(ABC):
 
     _namespace: Mapping[str, object]
     _module_scopes: dict[str, Scope]
+
+    @property
+    @abstractmethod
+    def is_hurried(self) -> bool:
+        """Whether what is left of the time is needed for the cell itself: libraries are looked into no further."""
 
     @abstractmethod
     def evaluate(self, node: ast.expr, scope: Scope) -> Value | None:
@@ -113,7 +118,7 @@ class Resolver(ABC):
             if name in current.hints and current.names.get(name) is None:
                 hint, outer = current.hints.pop(name)
                 current.names[name] = self.annotation_node(hint, outer)
-            if name in current.names and (current is scope or not current.is_class):
+            if name in current.names and (current is scope or current.cls is None):
                 return current.names[name] if current is scope else _unless_none(current.names[name])
             if name in current.local:
                 return self._made_on_demand(name, current)
@@ -157,7 +162,7 @@ class Resolver(ABC):
             module = sys.modules[name]
         if module is not None:
             return Live(module)
-        return self.module_source(name)
+        return None if self.is_hurried else self.module_source(name)
 
     def module_source(self, name: str) -> Module | None:
         """A module as its source text says it is."""
@@ -177,7 +182,7 @@ class Resolver(ABC):
         running: set[str] = set()
 
         def lookup(name: str) -> Value | None:
-            node = blocks.statement(name)
+            node = None if self.is_hurried else blocks.statement(name)
             if node is None:
                 found = objects.builtin(name)
                 return self.import_module(f"{module}.{name}") if found is MISSING else self.lift(found)
@@ -185,7 +190,7 @@ class Resolver(ABC):
                 return None
             running.add(name)
             try:
-                self.execute([_only(node, name)], scope)
+                self._execute_quietly(_only(node, name), scope)
             finally:
                 running.discard(name)
             made = scope.names.get(name)
@@ -200,11 +205,14 @@ class Resolver(ABC):
         def lookup(name: str) -> Value | None:
             node = blocks.statement(name)
             if node is not None:
-                cls.scope.names[OWNER] = cls
-                self.execute([node], cls.scope)
+                self._execute_quietly(node, cls.scope)
             return cls.scope.names.setdefault(name, None)
 
         return lookup
+
+    @abstractmethod
+    def _execute_quietly(self, node: ast.stmt, scope: Scope) -> None:
+        """Go through a statement of other source, and note nothing of it."""
 
     # -- functions -----------------------------------------------------------------------------------------------
 
@@ -489,7 +497,9 @@ class Resolver(ABC):
                 return either(*parts, *([Live(None)] if base.obj is typing.Optional else []))
             if base.obj is typing.Annotated:
                 return self.annotation_node(args[0], scope, owner)
-            inner = args[-1]
+            inner = args[-1] if base.obj is not collections.abc.AsyncGenerator else args[0]
+            if isinstance(inner, ast.Constant) and inner.value is Ellipsis:
+                inner = args[0]
             return self._generic(base.obj, lambda: self.annotation_node(inner, scope, owner))
         found = self._static_name(node, scope)
         if isinstance(found, Class):
@@ -518,7 +528,11 @@ class Resolver(ABC):
         if hint is typing.Self:
             return owner
         if type(hint) is typing.TypeVar:
-            return self._bound_of(hint)
+            if isinstance(owner, Instance) and owner.argument is not None:
+                return owner.argument()
+            bound, own = self._bound_of(hint), _class_of(owner)
+            is_self = isinstance(bound, Instance) and own is not None and any(bound.cls is c for c in objects.mro(own))
+            return owner if is_self else bound
         if objects.is_class(hint):
             return self._generic(hint, nothing)
         if type(hint) is not types.GenericAlias and not objects.qualified_name(type(hint)).startswith(
@@ -530,9 +544,10 @@ class Resolver(ABC):
             return either(*(self.annotation(arg, module, owner) for arg in args))
         if origin is typing.Annotated and args:
             return self.annotation(args[0], module, owner)
-        if origin is None:
+        if origin is None or not args:
             return None
-        return self._generic(origin, lambda: self.annotation(args[-1], module, owner) if args else None)
+        inner = args[0] if origin is collections.abc.AsyncGenerator or args[-1:] == (Ellipsis,) else args[-1]
+        return self._generic(origin, lambda: self.annotation(inner, module, owner))
 
     def _bound_of(self, variable: typing.TypeVar) -> Value | None:
         """The class that a type variable is bound to."""
@@ -543,7 +558,7 @@ class Resolver(ABC):
         return self.annotation(bound, {}) if bound is not None else None
 
     def _generic(self, origin: object, inner: Any) -> Value | None:
-        if type(origin) is type(typing.List):  # noqa: UP006 - the old spelling is what is looked at
+        if objects.is_a(origin, type(typing.List)):  # noqa: UP006 - the old spelling is what is looked at
             origin = typing.get_origin(origin)
         if origin is collections.abc.Coroutine:
             return Awaitable("coroutine", None, inner)
@@ -556,13 +571,19 @@ class Resolver(ABC):
         if origin is asyncio.Task or origin is asyncio.Future:
             which: Any = "task" if origin is asyncio.Task else "future"
             return Awaitable(which, None, inner, is_handed_on=True)
+        if origin is collections.abc.Callable:
+            return Returning(inner) if inner() is not None else None
         if not objects.is_a(origin, type) or origin is object or origin is type:
             return None
+        if inner is not nothing and any(origin is kind for kind in _CONTAINERS):
+            return Box(origin, [inner()], is_shared=True)
         if objects.class_dict(origin).get("_is_protocol") is True:
             return None
         if objects.qualified_name(origin).startswith(("collections.abc.", "typing.")):
             return None
-        return Instance(origin, is_exact=False)
+        parameters = objects.class_lookup(origin, "__parameters__")
+        is_of_one = type(parameters) is tuple and len(parameters) == 1 and inner is not nothing
+        return Instance(origin, is_exact=False, argument=inner if is_of_one else None)
 
 
 def _unless_none(value: Value | None) -> Value | None:

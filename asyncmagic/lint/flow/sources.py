@@ -162,9 +162,7 @@ def facts(node: ast.AST) -> Facts:
             outer.update(child.names)
         elif isinstance(child, ast.Return):
             returns.append(child)
-        elif isinstance(child, (ast.Await, ast.AsyncFor, ast.AsyncWith)):
-            awaits = True
-        elif isinstance(child, ast.comprehension) and child.is_async:
+        elif _is_asynchronous(child):
             awaits = True
         elif isinstance(child, (ast.Yield, ast.YieldFrom)):
             is_generator = True
@@ -180,6 +178,13 @@ def facts(node: ast.AST) -> Facts:
         is_generator,
         isinstance(body, list) and not _always_leaves(body),
     )
+
+
+def _is_asynchronous(node: ast.AST) -> bool:
+    """Whether Python allows the node in `async def` alone."""
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp)):
+        return any(generator.is_async for generator in node.generators)
+    return isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncWith))
 
 
 def _always_leaves(body: list[ast.stmt]) -> bool:

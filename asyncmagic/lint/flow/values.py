@@ -26,11 +26,12 @@ class Live(Value):
 
 @dataclass(eq=False, slots=True)
 class Instance(Value):
-    """An instance of a real class; `is_exact` unless it may be of a subclass."""
+    """An instance of a real class; `is_exact` unless it may be of a subclass. `argument` is the T of `Generic[T]`."""
 
     cls: type
     is_exact: bool = True
     attributes: dict[str, Value | None] | None = None
+    argument: Callable[[], Value | None] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -49,7 +50,7 @@ class Scope:
     local: frozenset[str] = frozenset()
     captured: frozenset[str] = frozenset()
     spent: set[Awaitable] = field(default_factory=set)
-    is_class: bool = False
+    cls: Class | None = None
     makers: dict[str, ast.stmt] = field(default_factory=dict)
     hints: dict[str, tuple[ast.expr, Scope]] = field(default_factory=dict)
 
@@ -96,6 +97,13 @@ class Partial(Value):
     """`functools.partial`, or what else calls `function` and returns what it returns."""
 
     function: Value
+
+
+@dataclass(eq=False, slots=True)
+class Returning(Value):
+    """Something callable of which only its result is known."""
+
+    result: Callable[[], Value | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -175,7 +183,8 @@ class Awaitable(Value):
     """A coroutine, task or future, where it was made, and what became of it.
 
     `node` is the expression in the cell that made it (None: it was alive before the cell). An awaitable that
-    `is_handed_on` went to code that may await it.
+    `is_handed_on` went to code that may await it. `returned` is the expression of which an async function of the
+    cell returned it, not awaited.
     """
 
     kind: Literal["coroutine", "task", "future", "awaitable"]
@@ -189,6 +198,7 @@ class Awaitable(Value):
     is_overwritten: bool = False
     is_closed: bool = False
     is_registered: bool = False
+    returned: ast.AST | None = None
     uses: list[Use] = field(default_factory=list)
     source: Awaitable | None = None
     cls: type | None = None
