@@ -247,12 +247,16 @@ class TimelineWidget(anywidget.AnyWidget):
         trace, used = self._trace, time.thread_time()
         if trace is None:
             return
-        still: str = load("asyncmagic.exporters.html:to_still")(trace)
-        bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
+        try:
+            still: str = load("asyncmagic.exporters.html:to_still")(trace)
+            bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
+        except Exception:  # The run went on while it was drawn: the next one comes soon.
+            logger.debug("a picture of the run so far could not be drawn", exc_info=True)
+            bundle = {}
         with self._lock:
-            if self._stopped.is_set():  # The last picture may be there already.
-                return
-            update_display(bundle, raw=True, display_id=self._display_id)
+            # The last picture may be there already.
+            if bundle and not self._stopped.is_set():
+                update_display(bundle, raw=True, display_id=self._display_id)
         (least, most), now = _PICTURES, time.monotonic()
         worth = max((now - self._started_at) / 4, (time.thread_time() - used) / _MOST_BUSY_DRAWING)
         self._picture_at = now + max(least, min(worth, most))

@@ -204,6 +204,19 @@ def test_a_notebook_s_page_has_a_picture_early_and_the_widget_waits_until_the_pa
     assert timeline.comm is None
 
 
+def test_a_picture_that_cannot_be_drawn_leaves_the_live_timeline_alone(page, monkeypatch):
+    monkeypatch.setattr(module, "load", lambda _: lambda trace: 1 / 0)
+    timeline, tracer, trace = start(page)
+    timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
+    timeline.show()
+    wait_until(lambda: timeline._picture_at > timeline._started_at + 1)
+    tracer.start_span("agent", kind="task", parent=trace.root)
+    wait_until(lambda: len(read(*page.deltas)["trace"]["spans"]) == 2)
+    assert len(page.outputs) == 1
+    tracer.end_trace(trace)
+    timeline.finish()
+
+
 def test_of_those_that_no_page_took_up_only_the_latest_few_wait(page):
     views = [start(page) for _ in range(6)]
     for timeline, tracer, trace in views:
