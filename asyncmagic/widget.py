@@ -36,7 +36,7 @@ _HEARTBEAT = 0.25
 #: the flusher may be with them meanwhile.
 _FIRST_PICTURE = 0.5
 _PICTURES = (1.0, 30.0)
-_MOST_BUSY_DRAWING = 0.02
+_MOST_BUSY_DRAWING = 0.01
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
