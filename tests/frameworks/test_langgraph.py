@@ -42,10 +42,12 @@ def test_nodes_stand_by_their_names_and_hold_what_they_start(book: Notebook) -> 
             invoke_agent LangGraph
                 plan (span)
                     planning (span)
-                        chat gpt-5
-                            POST /v1/chat/completions
-                        chat gpt-5
-                            POST /v1/chat/completions
+                        ask_model
+                            chat gpt-5
+                                POST /v1/chat/completions
+                        ask_model
+                            chat gpt-5
+                                POST /v1/chat/completions
                 write (span)
                     invoke_agent poet
                         chat gpt-5
