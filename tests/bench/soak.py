@@ -70,6 +70,10 @@ def _new_traces():
     }))
 
 def _sizes():
+    # What IPython keeps of every cell, for as long as the kernel lives: all that was displayed, all that was raised.
+    history = get_ipython().history_manager
+    for kept in ("outputs", "exceptions"):
+        getattr(history, kept, {}).clear()
     gc.collect()
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])
