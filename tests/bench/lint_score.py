@@ -129,7 +129,18 @@ def mutants() -> None:
     for cell in usable():
         if cell.expected or any(
             word in cell.source
-            for word in ("OpenAI", "http://", "localhost", "input(", "nest_asyncio", "loop", "worker(")
+            for word in (
+                "OpenAI",
+                "client.",
+                "claude.",
+                "http.",
+                "http://",
+                "localhost",
+                "input(",
+                "nest_asyncio",
+                "loop",
+                "worker(",
+            )
         ):
             continue
         if observed(cell, cell.source)[0]:

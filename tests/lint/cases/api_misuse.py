@@ -69,3 +69,70 @@ t = threading.Thread(target=make())
 rs = await asyncio.gather(*(fetch(u) for u in urls))
 for f in asyncio.as_completed([fetch(1)]):
     await f
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+rs = await asyncio.gather([ask(q) for q in questions])  # expect: api-misuse
+# %%
+done, pending = await asyncio.wait([ask(q) for q in questions])  # expect: api-misuse
+# %%
+rs = await asyncio.gather(ask, score)  # expect: api-misuse
+# %%
+r = await asyncio.wait_for(ask, 1)  # expect: api-misuse
+# %%
+t = asyncio.create_task(await ask("x"))  # expect: api-misuse
+# %%
+t = asyncio.create_task([ask(q) for q in questions])  # expect: api-misuse
+# %%
+def heavy(n): return n
+r = await asyncio.to_thread(heavy(3))  # expect: api-misuse
+# %%
+def heavy(n): return n
+loop = asyncio.get_running_loop()
+r = await loop.run_in_executor(None, heavy(3))  # expect: api-misuse
+# %%
+a, b = await asyncio.gather(await ask("a"), await ask("b"))  # expect: api-misuse
+# %% ok
+a, *rest = await asyncio.gather(ask("x"), *[ask(q) for q in questions])
+# %%
+t = asyncio.create_task(ask("x"))
+done, _ = await asyncio.wait(t)  # expect: api-misuse
+# %%
+async with asyncio.TaskGroup() as tg:
+    tg.create_task(ask)  # expect: api-misuse
+# %% ok
+async def nap():
+    await asyncio.sleep(500)
+# %%
+asyncio.run(ask)  # expect: asyncio-run
+# %% ok
+done, _ = await asyncio.wait({asyncio.create_task(ask("x"))}, return_when=asyncio.FIRST_COMPLETED)
+print([d.result() for d in done])
+# %%
+r = await asyncio.shield(ask)  # expect: api-misuse
+# %%
+for f in asyncio.as_completed(*[ask(q) for q in questions]):  # expect: api-misuse
+    await f
+# %%
+t = asyncio.create_task(asyncio.gather(ask("a"), ask("b")))  # expect: api-misuse
+# %% ok
+t = asyncio.ensure_future(asyncio.gather(ask("a"), ask("b")))
+await t
+# %%
+f = asyncio.run_coroutine_threadsafe(ask, asyncio.get_running_loop())  # expect: api-misuse

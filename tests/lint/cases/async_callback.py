@@ -89,3 +89,104 @@ rs = await asyncio.gather(*jobs)
 tools = [score, handler]
 by_name = {t.__name__: t for t in tools}
 print(sorted(tools, key=lambda t: t.__name__))
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+lens = [x + 1 for x in map(score, questions)]  # expect: async-callback
+# %%
+good = list(filter(score, questions))  # expect: async-callback
+# %%
+worst = min(questions, key=lambda q: score(q))  # expect: async-callback
+# %%
+questions.sort(key=score)  # expect: async-callback
+# %%
+import functools
+async def add(a, b): return a + b
+total = functools.reduce(add, [1, 2, 3])  # expect: async-callback
+# %%
+import atexit
+async def bye(): pass
+atexit.register(bye)  # expect: async-callback
+# %%
+import threading
+threading.Timer(0.01, ask, args=("x",)).start()  # expect: async-callback
+# %%
+loop = asyncio.get_running_loop()
+h = loop.call_later(0.01, ask, "x")  # expect: async-callback
+# %%
+async def report(t): print(t.result())
+t = asyncio.create_task(ask("x"))
+t.add_done_callback(report)  # expect: async-callback
+await t
+# %%
+r = await asyncio.to_thread(ask, "x")  # expect: async-callback
+print(r.upper())
+# %%
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as ex:
+    f = ex.submit(ask, "x")  # expect: async-callback
+    print(f.result())
+# %%
+import re
+async def repl(m): return m.group().upper()
+s = re.sub(r"\w+", repl, "a b")  # expect: async-callback
+# %% ok
+from collections import defaultdict
+locks = defaultdict(asyncio.Lock)
+async with locks["a"]:
+    print(1)
+# %%
+@dataclass
+class R:
+    v: list = field(default_factory=rows)  # expect: async-callback
+# %%
+class Bot:
+    async def __init__(self, name):  # expect: async-callback
+        self.name = name
+# %%
+class Conn:
+    async def __enter__(self):  # expect: async-callback
+        return self
+    async def __exit__(self, *a):  # expect: async-callback
+        pass
+# %% ok
+tasks = set()
+def on_sig():
+    tasks.add(asyncio.create_task(ask("x")))
+asyncio.get_running_loop().call_soon(on_sig)
+# %%
+asyncio.get_running_loop().call_soon(partial(ask, "x"))  # expect: async-callback
+# %% ok
+REG = {}
+def tool(fn):
+    REG[fn.__name__] = fn
+    return fn
+@tool
+async def search(q): return q
+print(await REG["search"]("x"))
+# %% ok
+class Button:
+    def __init__(self): self.cbs = []
+    def on_click(self, cb): self.cbs.append(cb)
+    def click(self):
+        for cb in self.cbs: cb(self)
+b = Button()
+async def clicked(btn): print("clicked")
+b.on_click(clicked)
+b.click()

@@ -89,3 +89,52 @@ run("ls")
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor() as ex:
     print(ex.submit(lambda: asyncio.run(fetch(1))).result())
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+async def main():
+    return await asyncio.gather(*(ask(q) for q in questions))
+res = asyncio.run(main())  # expect: asyncio-run
+# %%
+r = asyncio.get_event_loop().run_until_complete(ask("x"))  # expect: asyncio-run
+# %%
+loop = asyncio.new_event_loop()
+r = loop.run_until_complete(ask("x"))  # expect: asyncio-run
+# %%
+with asyncio.Runner() as runner:
+    r = runner.run(ask("x"))  # expect: asyncio-run
+# %%
+from asyncio import run
+run(ask("x"))  # expect: asyncio-run
+# %% ok
+import threading
+def worker():
+    print(asyncio.run(ask("x")))
+th = threading.Thread(target=worker)
+th.start()
+# %% ok
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as ex:
+    print(ex.submit(asyncio.run, ask("x")).result())
+# %% ok
+def cli():
+    asyncio.run(ask("x"))
+# %% ok
+import subprocess
+subprocess.run(["true"])

@@ -79,3 +79,91 @@ async def add(i):
     return row
 # %% ok
 total += await fetch(1)
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+done = 0
+async def work(q):
+    global done
+    done += await score(q)  # expect: atomic-update
+await asyncio.gather(*map(work, questions))
+# %%
+class Budget:
+    def __init__(self): self.spent = 0
+    async def charge(self, q):
+        self.spent = self.spent + await score(q)  # expect: atomic-update
+b = Budget()
+await asyncio.gather(*(b.charge(q) for q in questions))
+# %%
+class Budget:
+    def __init__(self): self.spent = 0
+    async def charge(self, q):
+        now = self.spent
+        cost = await score(q)
+        self.spent = now + cost  # expect: atomic-update
+b = Budget()
+await asyncio.gather(*(b.charge(q) for q in questions))
+# %%
+async def total(qs):
+    n = 0
+    for q in qs:
+        n += await score(q)  # expect: sequential-awaits
+    return n
+print(await total(questions))
+# %% ok
+class Budget:
+    def __init__(self): self.spent = 0
+    async def charge(self, q):
+        cost = await score(q)
+        self.spent += cost
+b = Budget()
+await asyncio.gather(*(b.charge(q) for q in questions))
+# %% ok
+class Budget:
+    def __init__(self):
+        self.spent = 0
+        self.lock = asyncio.Lock()
+    async def charge(self, q):
+        async with self.lock:
+            self.spent += await score(q)
+b = Budget()
+await asyncio.gather(*(b.charge(q) for q in questions))
+# %%
+n = 0
+for q in questions:
+    n += await score(q)  # expect: sequential-awaits
+# %%
+usage = {"n": 0}
+async def work(q):
+    usage["n"] += await score(q)  # expect: atomic-update
+await asyncio.gather(*map(work, questions))
+# %%
+async def main():
+    total = 0
+    async def one(q):
+        nonlocal total
+        total += await score(q)  # expect: atomic-update
+    await asyncio.gather(*map(one, questions))
+    return total
+await main()
+# %% ok
+res = {}
+async def work(q):
+    res[q] = await score(q)
+await asyncio.gather(*map(work, questions))

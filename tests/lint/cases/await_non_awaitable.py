@@ -161,3 +161,145 @@ class Impl(Base):
 async def run(b: Base):
     return await b.go()
 await run(Impl())
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+await print("x")  # expect: await-non-awaitable
+# %%
+res = await [ask(q) for q in questions]  # expect: await-non-awaitable
+# %%
+q = asyncio.Queue()
+await q.put_nowait(1)  # expect: await-non-awaitable
+# %%
+t = asyncio.create_task(ask("x"))
+await t.cancel()  # expect: await-non-awaitable
+# %%
+ev = asyncio.Event()
+await ev.set()  # expect: await-non-awaitable
+# %%
+r = await stream()  # expect: await-non-awaitable
+# %%
+async def main():
+    async for q in questions:  # expect: await-non-awaitable
+        print(q)
+# %%
+async for r in await rows():  # expect: await-non-awaitable
+    print(r)
+# %%
+async with open("/etc/hostname") as f:  # expect: await-non-awaitable
+    print(f.read())
+# %%
+t = asyncio.create_task(ask("x"))
+await t
+r = await t.result()  # expect: await-non-awaitable
+# %%
+sem = asyncio.Semaphore(2)
+with_sem = await sem  # expect: await-non-awaitable
+# %%
+def load(p):
+    return {"p": p}
+async def main():
+    d = await load("x")  # expect: await-non-awaitable
+    return d
+await main()
+# %% ok
+def load(p):
+    return ask(p)
+async def main():
+    return await load("x")
+await main()
+# %% ok
+def load(p):
+    if p:
+        return ask(p)
+    return asyncio.sleep(0)
+await load("x")
+# %%
+cfg = {"a": 1}
+x = await cfg["a"]  # expect: await-non-awaitable
+# %%
+res = await asyncio.gather(*[ask(q) for q in questions])
+out = [r.upper() async for r in res]  # expect: await-non-awaitable
+# %% ok
+class Handle:
+    def __await__(self):
+        return ask("x").__await__()
+print(await Handle())
+# %%
+async for f in asyncio.as_completed([ask(q) for q in questions]):  # expect: await-non-awaitable
+    print(await f)
+# %% ok
+import types
+@types.coroutine
+def tick():
+    yield
+async def main():
+    await tick()
+await main()
+# %%
+first = await rows()[0]  # expect: missing-await
+# %% setup
+import asyncio
+from dataclasses import dataclass, field
+class Memory:
+    def __init__(self):
+        self.items = []
+    def remember(self, item):
+        self.items.append(item)
+    async def recall(self, query):
+        await asyncio.sleep(0)
+        return [i for i in self.items if query in i]
+    async def flush(self):
+        await asyncio.sleep(0)
+        self.items.clear()
+class Agent:
+    def __init__(self, name, memory=None):
+        self.name = name
+        self.memory = memory or Memory()
+        self.calls = 0
+    async def run(self, task):
+        await asyncio.sleep(0.001)
+        self.calls += 1
+        return f"{self.name}: {task}"
+    async def stream(self, task):
+        for w in task.split():
+            await asyncio.sleep(0)
+            yield w
+    async def __aenter__(self):
+        return self
+    async def __aexit__(self, *exc):
+        await self.memory.flush()
+    @classmethod
+    async def create(cls, name):
+        await asyncio.sleep(0)
+        return cls(name)
+    @staticmethod
+    async def ping():
+        return True
+    @property
+    def label(self):
+        return self.name.upper()
+    def spawn(self, task):
+        return asyncio.ensure_future(self.run(task))
+researcher = Agent("researcher")
+writer = Agent("writer")
+team = {"r": researcher, "w": writer}
+crew = [researcher, writer]
+# %%
+await researcher.memory.remember("x")  # expect: await-non-awaitable

@@ -179,3 +179,116 @@ async def f():
     fut = pool.submit(nap)
     await asyncio.wrap_future(fut)
     return fut.result()
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+import requests
+async def get(u):
+    return requests.get(u).json()  # expect: blocking-call
+# %%
+import requests
+session = requests.Session()
+async def get(u):
+    r = session.post(u, json={})  # expect: blocking-call
+    return r.json()
+# %%
+from time import sleep
+async def poll():
+    while True:
+        sleep(1)  # expect: blocking-call
+        await ask("x")
+# %% ok
+time.sleep(0.01)
+print("slept")
+# %% ok
+def slow(): time.sleep(0.01); return 1
+r = await asyncio.to_thread(slow)
+# %%
+def backoff(n):
+    time.sleep(2 ** n)
+async def call(p):
+    backoff(1)  # expect: blocking-call
+    return await ask(p)
+# %%
+import os
+async def sh(c):
+    os.system(c)  # expect: blocking-call
+# %%
+from concurrent.futures import ThreadPoolExecutor
+ex = ThreadPoolExecutor()
+async def go():
+    f = ex.submit(time.sleep, 1)
+    return f.result()  # expect: blocking-call
+# %%
+import queue
+inbox = queue.Queue()
+async def worker():
+    item = inbox.get()  # expect: blocking-call
+    return await ask(item)
+# %% ok
+import queue
+inbox = queue.Queue()
+async def worker():
+    return inbox.get_nowait()
+# %%
+import threading
+ev = threading.Event()
+async def w():
+    ev.wait()  # expect: blocking-call
+# %% ok
+import requests
+async def get(u):
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(None, requests.get, u)
+# %% ok
+async def nap():
+    await asyncio.to_thread(lambda: time.sleep(0.01))
+await nap()
+# %%
+async def call(p):
+    for i in range(3):
+        try:
+            return await ask(p)
+        except ValueError:
+            time.sleep(2 ** i)  # expect: blocking-call
+# %%
+import urllib.request
+async def pages(us):
+    for u in us:
+        yield urllib.request.urlopen(u).read()  # expect: blocking-call
+# %%
+import subprocess
+async def ver():
+    return subprocess.check_output(["true"])  # expect: blocking-call
+# %% ok
+import sqlite3
+async def q():
+    return sqlite3.connect(":memory:").execute("select 1").fetchone()
+# %% ok
+async def main():
+    def work():
+        time.sleep(0.01)
+        return 1
+    return await asyncio.to_thread(work)
+await main()
+# %% ok
+async def main():
+    t = time.monotonic()
+    await asyncio.sleep(0)
+    return time.monotonic() - t

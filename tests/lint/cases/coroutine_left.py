@@ -51,3 +51,55 @@ for i in range(3):
     jobs.append(fetch(i))
 more = {"x": [fetch(1)]}
 one = fetch(1) if more else 3
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+jobs = {q: ask(q) for q in questions}  # expect: coroutine-left
+# %%
+a = ask("a")  # expect: coroutine-left
+b = await ask("b")
+# %%
+store = {}
+for q in questions:
+    store[q] = ask(q)  # expect: coroutine-left
+# %%
+jobs = []
+jobs.extend(ask(q) for q in questions)  # expect: coroutine-left
+# %%
+x, y = ask("a"), ask("b")  # expect: coroutine-left
+# %% ok
+t = asyncio.create_task(ask("x"))
+# %% ok
+c = ask("x")
+async def use():
+    return await c
+# %% ok
+g = asyncio.gather(ask("a"), ask("b"))
+# %%
+job = None
+if questions:
+    job = ask(questions[0])  # expect: coroutine-left
+# %%
+jobs = [[ask(q) for q in qs] for qs in (questions, questions)]  # expect: coroutine-left
+# %% ok
+s = stream()
+# %%
+work = []
+for q in questions:
+    work.append((q, ask(q)))  # expect: coroutine-left

@@ -116,3 +116,116 @@ async def main():
     done, pending = await asyncio.wait({t1, t2})
     return [t.result() for t in done]
 await main()
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+asyncio.create_task(ask("log"))  # expect: dropped-task
+print("on")
+# %%
+async def handler(msg):
+    asyncio.create_task(ask(msg))  # expect: dropped-task
+    return "ok"
+await handler("x")
+# %% ok
+asyncio.create_task(ask("x"))
+# %%
+asyncio.create_task(ask("x"));  # expect: dropped-task
+# %% ok
+bg = set()
+def fire(coro):
+    t = asyncio.create_task(coro)
+    bg.add(t)
+    t.add_done_callback(bg.discard)
+for q in questions:
+    fire(ask(q))
+# %% ok
+def done(t): print(t.result())
+async def go():
+    t = asyncio.create_task(ask("x"))
+    t.add_done_callback(done)
+await go()
+# %%
+class Server:
+    async def start(self):
+        asyncio.get_running_loop().create_task(self.serve())  # expect: dropped-task
+    async def serve(self):
+        await asyncio.sleep(0)
+await Server().start()
+# %% ok
+class Server:
+    async def start(self):
+        self.task = asyncio.create_task(self.serve())
+    async def serve(self):
+        await asyncio.sleep(0)
+srv = Server()
+await srv.start()
+# %% ok
+async with asyncio.TaskGroup() as tg:
+    for q in questions:
+        tg.create_task(ask(q))
+# %% ok
+ts = []
+for q in questions:
+    ts.append(asyncio.create_task(ask(q)))
+await asyncio.gather(*ts)
+# %%
+on_click = lambda b: asyncio.ensure_future(ask("x"))
+on_click(None)  # expect: dropped-task
+print("ok")
+# %%
+for q in questions:
+    _ = asyncio.create_task(ask(q))  # expect: dropped-task
+await asyncio.sleep(0)
+# %%
+async def main():
+    beat = asyncio.create_task(ask("x"))  # expect: dropped-task
+    return await ask("y")
+await main()
+# %% ok
+async def main():
+    beat = asyncio.create_task(asyncio.sleep(10))
+    try:
+        return await ask("y")
+    finally:
+        beat.cancel()
+await main()
+# %% ok
+tasks = {q: asyncio.create_task(ask(q)) for q in questions}
+for q, t in tasks.items():
+    print(q, (await t).upper())
+# %% ok
+def spawn(q):
+    return asyncio.create_task(ask(q))
+t = spawn("x")
+await t
+# %%
+def spawn(q):
+    return asyncio.create_task(ask(q))
+spawn("x")  # expect: dropped-task
+print(1)
+# %% ok
+async def main():
+    t = asyncio.create_task(ask("x"))
+    await asyncio.sleep(0)
+    print(t.done())
+    await t
+await main()
+# %% ok
+beat = asyncio.create_task(asyncio.sleep(0.01))
+print("started")

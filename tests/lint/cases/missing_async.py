@@ -128,3 +128,123 @@ xs = [x async for x in gen() if x]
 # %% ok
 for x in asyncio.as_completed([asyncio.sleep(0)]):
     await x
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+def helper(p):  # expect: missing-async
+    r = await ask(p)
+    return r.upper()
+# %%
+def helper(p):  # expect: missing-async
+    async with asyncio.timeout(1):
+        return 1
+# %%
+f = lambda p: await ask(p)  # expect: missing-async
+# %%
+def collect():  # expect: missing-async
+    return [t async for t in stream()]
+# %%
+toks = [t.upper() for t in stream()]  # expect: missing-async
+# %%
+toks = list(stream())  # expect: missing-async
+# %%
+text = "".join(stream())  # expect: missing-async
+# %%
+first, *rest = stream()  # expect: missing-async
+# %%
+for i, t in enumerate(stream()):  # expect: missing-async
+    print(i, t)
+# %% ok
+it = aiter(stream())
+print(await anext(it))
+# %%
+async def relay():
+    for t in stream():  # expect: missing-async
+        yield t
+# %% ok
+async def relay(n):
+    async for t in stream(n):
+        yield t.upper()
+async def first(n):
+    async for t in relay(n):
+        return t
+print(await first(2), [t async for t in relay(2)])
+print(len({t async for t in relay(3)}))
+# %%
+async def main():
+    with asyncio.TaskGroup() as tg:  # expect: missing-async
+        tg.create_task(ask("x"))
+# %%
+sem = asyncio.Semaphore(3)
+async def limited(q):
+    with sem:  # expect: missing-async
+        return await ask(q)
+# %% setup
+import asyncio
+from dataclasses import dataclass, field
+class Memory:
+    def __init__(self):
+        self.items = []
+    def remember(self, item):
+        self.items.append(item)
+    async def recall(self, query):
+        await asyncio.sleep(0)
+        return [i for i in self.items if query in i]
+    async def flush(self):
+        await asyncio.sleep(0)
+        self.items.clear()
+class Agent:
+    def __init__(self, name, memory=None):
+        self.name = name
+        self.memory = memory or Memory()
+        self.calls = 0
+    async def run(self, task):
+        await asyncio.sleep(0.001)
+        self.calls += 1
+        return f"{self.name}: {task}"
+    async def stream(self, task):
+        for w in task.split():
+            await asyncio.sleep(0)
+            yield w
+    async def __aenter__(self):
+        return self
+    async def __aexit__(self, *exc):
+        await self.memory.flush()
+    @classmethod
+    async def create(cls, name):
+        await asyncio.sleep(0)
+        return cls(name)
+    @staticmethod
+    async def ping():
+        return True
+    @property
+    def label(self):
+        return self.name.upper()
+    def spawn(self, task):
+        return asyncio.ensure_future(self.run(task))
+researcher = Agent("researcher")
+writer = Agent("writer")
+team = {"r": researcher, "w": writer}
+crew = [researcher, writer]
+# %%
+for w in researcher.stream("a b"):  # expect: missing-async
+    print(w)
+# %% ok
+for ch in researcher.label:
+    print(ch)

@@ -80,3 +80,76 @@ c = fetch(1)
 a = await c
 c = fetch(2)
 b = await c
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+c = ask("x")
+for i in range(2):
+    print(await c)  # expect: reused-coroutine
+# %%
+cs = [ask(q) for q in questions]
+first = await asyncio.gather(*cs)
+second = await asyncio.gather(*cs)  # expect: reused-coroutine
+# %% ok
+async def retry(coro, n=3):
+    for i in range(n):
+        try:
+            return await coro
+        except ValueError:
+            pass
+# %% ok
+t = asyncio.create_task(ask("x"))
+a = await t
+b = await t
+# %% ok
+c = ask("x")
+if questions:
+    r = await c
+else:
+    r = await c
+# %% ok
+for i in range(2):
+    c = ask("x")
+    print(await c)
+# %%
+c = ask("x")
+t = asyncio.create_task(c)
+r = await c  # expect: reused-coroutine
+# %% ok
+f = asyncio.get_running_loop().create_future()
+f.set_result(1)
+print(await f, await f)
+# %%
+c = ask("x")
+try:
+    r = await asyncio.wait_for(c, 0.1)
+except asyncio.TimeoutError:
+    r = await c  # expect: reused-coroutine
+# %% ok
+rs = await asyncio.gather(*[ask("x")] * 3)
+# %% setup
+import asyncio
+async def ask(p): return p
+spent = [ask("a"), ask("b")]
+await asyncio.gather(*spent)
+fresh = ask("c")
+# %%
+res = await asyncio.gather(*spent)  # expect: reused-coroutine
+# %% ok
+res = await fresh

@@ -113,3 +113,139 @@ for u in urls:
     history.append({"q": u})
     reply = await other(history)
     history.append(reply)
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+answers = [await ask(q) for q in questions]  # expect: sequential-awaits
+# %%
+a = await ask("a")
+b = await ask("b")  # expect: sequential-awaits
+c = await ask("c")
+print(a, b, c)
+# %%
+async def report(topic):
+    facts = await ask(f"facts {topic}")
+    risks = await ask(f"risks {topic}")  # expect: sequential-awaits
+    return facts + risks
+# %% ok
+facts = await ask("x")
+draft = await ask(f"write {facts}")
+# %%
+out = {}
+for q in questions:
+    out[q] = await ask(q)  # expect: sequential-awaits
+# %% ok
+state = "start"
+while len(state) < 20:
+    state = await ask(state)
+# %% ok
+summary = ""
+for q in questions:
+    summary = await ask(summary + q)
+# %% ok
+out = []
+for q in questions:
+    out.append(await ask(q))
+    await asyncio.sleep(0.1)
+# %% ok
+for q in questions:
+    r = await ask(q)
+    if "x" in r:
+        break
+# %% ok
+t1 = asyncio.create_task(ask("a"))
+t2 = asyncio.create_task(ask("b"))
+a = await t1
+b = await t2
+# %% ok
+q = asyncio.Queue()
+for i in (1, 2): q.put_nowait(i)
+a = await q.get()
+b = await q.get()
+# %%
+out, failed = {}, []
+for q in questions:
+    try:
+        out[q] = await ask(q)  # expect: sequential-awaits
+    except ValueError as e:
+        failed.append((q, e))
+# %% ok
+lock = asyncio.Lock()
+out = []
+async with lock:
+    for q in questions:
+        out.append(await ask(q))
+# %% ok
+for q in questions:
+    print(await ask(q))
+# %% ok
+async def one(q):
+    a = await ask(q)
+    return await score(a)
+print(await asyncio.gather(*map(one, questions)))
+# %% setup
+import asyncio
+from dataclasses import dataclass, field
+class Memory:
+    def __init__(self):
+        self.items = []
+    def remember(self, item):
+        self.items.append(item)
+    async def recall(self, query):
+        await asyncio.sleep(0)
+        return [i for i in self.items if query in i]
+    async def flush(self):
+        await asyncio.sleep(0)
+        self.items.clear()
+class Agent:
+    def __init__(self, name, memory=None):
+        self.name = name
+        self.memory = memory or Memory()
+        self.calls = 0
+    async def run(self, task):
+        await asyncio.sleep(0.001)
+        self.calls += 1
+        return f"{self.name}: {task}"
+    async def stream(self, task):
+        for w in task.split():
+            await asyncio.sleep(0)
+            yield w
+    async def __aenter__(self):
+        return self
+    async def __aexit__(self, *exc):
+        await self.memory.flush()
+    @classmethod
+    async def create(cls, name):
+        await asyncio.sleep(0)
+        return cls(name)
+    @staticmethod
+    async def ping():
+        return True
+    @property
+    def label(self):
+        return self.name.upper()
+    def spawn(self, task):
+        return asyncio.ensure_future(self.run(task))
+researcher = Agent("researcher")
+writer = Agent("writer")
+team = {"r": researcher, "w": writer}
+crew = [researcher, writer]
+# %% ok
+await researcher.memory.flush()
+hits = await researcher.memory.recall("x")

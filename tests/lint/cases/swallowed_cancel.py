@@ -119,3 +119,97 @@ async def f():
         await step()
     finally:
         print("x")
+# %% setup
+import asyncio, json, time, random
+from dataclasses import dataclass, field
+from functools import partial
+async def ask(prompt, model="small", *, temperature=0.0):
+    await asyncio.sleep(0.001)
+    return f"answer to {prompt}"
+async def score(text):
+    await asyncio.sleep(0.001)
+    return len(text)
+async def rows(n=3):
+    await asyncio.sleep(0)
+    return [{"id": i, "q": str(i)} for i in range(n)]
+async def stream(n=3):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield f"tok{i}"
+questions = ["a", "bb", "ccc"]
+# %%
+async def safe(q):
+    try:
+        return await ask(q)
+    except:  # expect: swallowed-cancel
+        return None
+# %%
+async def loop():
+    while True:
+        try:
+            await ask("x")
+        except BaseException as e:  # expect: swallowed-cancel
+            print(e)
+# %% ok
+async def f():
+    try:
+        await ask("x")
+    except BaseException:
+        print("bye")
+        raise
+# %% ok
+async def f():
+    try:
+        await ask("x")
+    except asyncio.CancelledError:
+        print("bye")
+        raise
+    except Exception:
+        pass
+# %%
+async def worker():
+    while True:
+        try:
+            await asyncio.sleep(1)
+        except (asyncio.CancelledError, ValueError):  # expect: swallowed-cancel
+            continue
+# %% ok
+async def f():
+    try:
+        x = json.loads("x")
+    except:
+        x = None
+    return await ask(str(x))
+# %% ok
+async def f():
+    try:
+        await ask("x")
+    except asyncio.CancelledError:
+        raise
+    except:
+        return None
+# %% ok
+async def f():
+    try:
+        await ask("x")
+    except Exception:
+        return None
+# %% ok
+async def stop(t):
+    t.cancel()
+    try:
+        await t
+    except asyncio.CancelledError:
+        pass
+# %%
+async def f():
+    try:
+        await ask("x")
+    finally:
+        return 1  # expect: swallowed-cancel
+# %%
+import contextlib
+async def f():
+    with contextlib.suppress(asyncio.CancelledError):  # expect: swallowed-cancel
+        await asyncio.sleep(10)
+    print("still here")
