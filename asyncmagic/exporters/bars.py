@@ -49,7 +49,8 @@ class Painter:
 
     def __init__(self, layout: Layout, detail: Detail) -> None:
         self.layout = layout
-        self.length = max(layout.end - layout.origin, 1_000)
+        self._end = layout.end  # counted once: while the run goes on it takes a look at every span
+        self.length = max(self._end - layout.origin, 1_000)
         self.labels: list[str] = []
         self.used: set[str] = {"chat-edge"}
         self.places: dict[int, tuple[float, float, float, float]] = {}  # left, right, y, height of what is linked
@@ -74,7 +75,7 @@ class Painter:
 
     def end(self, span: Span) -> int:
         """Return when a span ended, or the end of the axis."""
-        return span.end if span.end is not None else max(self.layout.end, span.start)
+        return span.end if span.end is not None else max(self._end, span.start)
 
     def age(self, span: Span) -> str:
         """Return in words how long a span took since it left the queue."""
@@ -125,7 +126,7 @@ class Painter:
         has_calls: bool,
     ) -> None:
         span, style, width = self.layout.spans[index], _style(self.layout.spans[index]), right - left
-        states = states_of(span, self.layout.end, int(self._detail.pixel / self._scale)) if width > 3 else []
+        states = states_of(span, self._end, int(self._detail.pixel / self._scale)) if width > 3 else []
         is_over = is_folded and self.layout.sub[index] > 0
         around = ("waiting-edge" if height <= RIBBON else "running-edge") if states and style == "span" else edge(style)
         # An agent's edge in a folded lane is hidden by that of its call.
