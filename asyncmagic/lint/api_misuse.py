@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import Call
+from asyncmagic.lint.flow.containers import element
 from asyncmagic.lint.flow.kinds import function_name, is_async_function, is_awaitable, is_callable
-from asyncmagic.lint.flow.known import element
 from asyncmagic.lint.flow.values import Awaitable, Box, Live, Value, options
 
 RULE = "api-misuse"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.calls import Call, Calls, is_data
-from asyncmagic.lint.flow.known import any_item, boxed, element, result_of
+from asyncmagic.lint.flow.containers import any_item, boxed, element, result_of
 from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.calls import Call, Frame, OutOfTime
+from asyncmagic.lint.flow.containers import element, fill
 from asyncmagic.lint.flow.expressions import Expressions
-from asyncmagic.lint.flow.known import element, fill
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,

@@ -1,0 +1,392 @@
+"""Builtins, containers' methods and the standard library: what each does to the values that it is given."""
+
+from __future__ import annotations
+
+import ast
+import io
+import logging
+import threading
+import types
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.containers import any_item, element, fill, item_at
+from asyncmagic.lint.flow.values import (
+    AsyncGenerator,
+    Awaitable,
+    Box,
+    Class,
+    Descriptor,
+    Identity,
+    Instance,
+    Live,
+    ManagerFactory,
+    Object,
+    Partial,
+    Plain,
+    Scope,
+    Value,
+    awaitables,
+    either,
+    nothing,
+)
+
+if TYPE_CHECKING:
+    from asyncmagic.lint.flow.calls import Call, Calls
+    from asyncmagic.lint.flow.known import Handler
+
+
+def _shows(how: str, result: Callable[[], Value | None] = nothing) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        for value in call.values:
+            flow.use(value, call.node, how, is_certain=False)
+            flow.use_elements(value, call.node, how, is_certain=False)
+        return result()
+
+    return handler
+
+
+def _computes(how: str, result: Callable[[], Value | None] = nothing) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        for value in call.values:
+            flow.use(value, call.node, how, is_certain=True)
+        return result()
+
+    return handler
+
+
+def _guards(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """The program looks at what the value is: nothing can be said about it from here on."""
+    flow.hand_over_arguments(call)
+    for arg in getattr(call.node, "args", []):
+        if (isinstance(arg, ast.Name) and arg.id in call.scope.names) or (
+            isinstance(arg, ast.Name) and call.scope.names is not None
+        ):
+            call.scope.names[arg.id] = None
+    return Plain()
+
+
+def _collects(kind: type | None) -> Handler:
+    """list(), tuple(), set(), iter(), reversed(): the same elements in another container."""
+
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        given = call.argument(0)
+        if given is None and not call.args:
+            return Box(kind, [])
+        flow.use(given, call.node, "iterated over", is_certain=True)
+        if isinstance(given, Box):
+            return Box(kind, list(given.items), given.keys if kind in (list, tuple) else None, given.is_shared)
+        item = element(flow, given)
+        return Box(kind, [item]) if item is not None or kind is not None else None
+
+    return handler
+
+
+def _sorted(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    _calls_key(flow, call)
+    if "key" not in call.keywords:
+        flow.use_elements(given, call.node, "compared", is_certain=True)
+    return Box(list, list(given.items)) if isinstance(given, Box) else Box(list, [element(flow, given)])
+
+
+def _calls_key(flow: Calls, call: Call) -> None:
+    """Run through the key function with an element: what it does with awaitables is its use."""
+    if "key" in call.keywords:
+        flow.quiet += 1
+        try:
+            flow.call_value(call.keywords["key"], [element(flow, call.argument(0))], call.node)
+        finally:
+            flow.quiet -= 1
+
+
+def _extreme(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    _calls_key(flow, call)
+    for value in call.args:
+        flow.use(value, call.node, "compared", is_certain=True)
+        if "key" not in call.keywords:
+            flow.use_elements(value, call.node, "compared", is_certain=True)
+    return element(flow, call.args[0]) if len(call.args) == 1 else either(*call.args) if call.args else None
+
+
+def _folds(how: str, cls: type) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        given = call.argument(0)
+        flow.use(given, call.node, how, is_certain=True)
+        flow.use_elements(given, call.node, how, is_certain=True)
+        return Instance(cls) if cls is not int else Plain()
+
+    return handler
+
+
+def _dict(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    if given is not None:
+        flow.use(given, call.node, "iterated over", is_certain=True)
+        pair = element(flow, given)
+        values = pair.items[1:2] if isinstance(pair, Box) and len(pair.items) == 2 else []
+        return Box(dict, values or ([element(flow, given)] if isinstance(given, Box) else [None]))
+    return Box(dict, list(call.keywords.values()), list(call.keywords)) if not call.has_unknown_keywords else None
+
+
+def _zip(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    for value in call.args:
+        flow.use(value, call.node, "iterated over", is_certain=True)
+    if call.starred:
+        flow.hand_over_arguments(call)
+        return None
+    return Box(
+        types.GeneratorType, [Box(tuple, [_item(flow, value) for value in call.args], list(range(len(call.args))))]
+    )
+
+
+def _item(flow: Calls, value: Value | None) -> Value | None:
+    return either(*value.items) if isinstance(value, Box) and value.items else element(flow, value)
+
+
+def _enumerate(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    return Box(types.GeneratorType, [Box(tuple, [Instance(int), _item(flow, given)], [0, 1])])
+
+
+def _map(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return _mapped(flow, call, call.argument(0), [element(flow, value) for value in call.args[1:]])
+
+
+def _map_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return _mapped(flow, call, call.argument(0, "func"), [None])
+
+
+def _mapped(flow: Calls, call: Call, function: Value | None, args: list[Value | None]) -> Value | None:
+    """A callback called for every element: coroutines that it gives are counted as the callback's mistake."""
+    if isinstance(function, Instance) and function.cls is str:
+        return None
+    before = len(flow.made)
+    item = flow.call_value(function, args, call.node)
+    for awaitable in flow.made[before:]:
+        awaitable.rule = "async-callback"
+        awaitable.is_many = True
+    return Box(types.GeneratorType, [item])
+
+
+def _next(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    return element(flow, given)
+
+
+def _anext(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    flow.hand_over(given)
+    if isinstance(given, AsyncGenerator):
+        return flow.coroutine(call, given.item)
+    return Awaitable("awaitable", call.node, nothing, is_handed_on=True)
+
+
+def _anext_method(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over(owner)
+    flow.hand_over_arguments(call)
+    return flow.coroutine(call, nothing)
+
+
+def _getattr(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    name = call.argument(1)
+    if isinstance(name, Live) and type(name.obj) is str:
+        return flow.attribute(call.argument(0), name.obj, call.node)
+    flow.hand_over_arguments(call)
+    return None
+
+
+def _partial(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    function = call.argument(0, "func")
+    return Partial(function) if function is not None else None
+
+
+def _first(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return call.argument(0)
+
+
+def _second(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return call.argument(1)
+
+
+def _chosen(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    item = element(flow, call.argument(0))
+    is_one = isinstance(call.node, ast.Call) and ast.unparse(call.node.func).endswith("choice")
+    return item if is_one else Box(list, [item])
+
+
+def _field(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    factory = call.keywords.get("default_factory")
+    if factory is None:
+        return call.keywords.get("default")
+    made = flow.call_value(factory, [], call.node)
+    flow.hand_over(made)
+    return None if any(True for _ in awaitables(made)) else made
+
+
+def _identity(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return Identity()
+
+
+def _super(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """`super()`: an object of the bases of the class around the method."""
+    scope: Scope | None = call.scope
+    while scope is not None and scope.cls is None:
+        scope = scope.parent
+    if scope is None or scope.cls is None or call.args:
+        return None
+    cls = scope.cls
+    return Object(Class(cls.node, Scope({}, parent=cls.scope.parent), cls.bases), {})
+
+
+def _decorates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """A decorator that may be used with or without parentheses, and keeps the function."""
+    return call.argument(0) if call.args and call.argument(0) is not None else Identity()
+
+
+def _factory(is_async: bool) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        function = call.argument(0)
+        return ManagerFactory(function, is_async) if function is not None else None
+
+    return handler
+
+
+def _descriptor(kind: str) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        function = call.argument(0)
+        return Descriptor(kind, function) if function is not None else None  # type: ignore[arg-type]
+
+    return handler
+
+
+# -- methods of containers ---------------------------------------------------------------------------------------
+
+
+def _add(position: int) -> Handler:
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        value = call.argument(position)
+        if isinstance(owner, Box) and not owner.is_shared:
+            fill(flow, owner, value)
+        else:
+            flow.hand_over_arguments(call)
+        return Live(None)
+
+    return handler
+
+
+def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    if isinstance(owner, Box) and isinstance(given, Box) and not owner.is_shared:
+        for item in given.items:
+            fill(flow, owner, item)
+    else:
+        flow.hand_over_arguments(call)
+        if isinstance(owner, Box):
+            fill(flow, owner, element(flow, given))
+    return Live(None)
+
+
+def _take(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    key = call.argument(0)
+    if not isinstance(owner, Box):
+        return element(flow, owner)
+    is_name = isinstance(key, Live) and type(key.obj) is str
+    return item_at(owner, key.obj) if isinstance(key, Live) and is_name else any_item(owner)
+
+
+def _values(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return Box(types.GeneratorType, list(owner.items)) if isinstance(owner, Box) else _element_box(flow, owner)
+
+
+def _element_box(flow: Calls, owner: Value | None) -> Value | None:
+    if isinstance(owner, Live) and type(owner.obj) is dict:
+        return Box(types.GeneratorType, [flow.lift(item) for item in objects.plain_items(owner.obj) or []])
+    return None
+
+
+def _items(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    values = _values(flow, call, owner)
+    return Box(types.GeneratorType, [Box(tuple, [None, _element_or_none(values)], [0, 1])])
+
+
+def _element_or_none(value: Value | None) -> Value | None:
+    return either(*value.items) if isinstance(value, Box) and value.items else None
+
+
+def _copy(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    return owner
+
+
+def _table() -> dict[str, Handler]:
+    table: dict[str, Handler] = {}
+
+    def put(handler: Handler, *names: str) -> None:
+        table.update(dict.fromkeys(names, handler))
+
+    put(_shows("printed", lambda: Live(None)), "builtins.print", "pprint.pprint", "pprint.pp")
+    put(_shows("turned into text", lambda: Instance(str)), "builtins.str", "builtins.repr", "builtins.format")
+    put(_shows("turned into text", lambda: Instance(str)), "builtins.ascii", "json.dumps")
+    put(_shows("tested", lambda: Instance(bool)), "builtins.bool")
+    for name in ("len", "int", "float", "round", "abs", "divmod", "pow", "hex", "chr", "ord", "complex", "bytes"):
+        put(_computes("used as a value", Plain), f"builtins.{name}")
+    put(_guards, "builtins.type", "builtins.isinstance", "builtins.id", "builtins.callable", "builtins.hasattr")
+    put(_guards, "builtins.issubclass", "builtins.dir", "builtins.vars", "builtins.hash", "builtins.help")
+    for name in ("isawaitable", "iscoroutine", "iscoroutinefunction", "getcoroutinestate", "isasyncgen"):
+        put(_guards, f"inspect.{name}", f"asyncio.coroutines.{name}", f"asyncio.base_futures.{name}")
+    put(_guards, "asyncio.base_futures.isfuture", "asyncio.coroutines.iscoroutine", "sys.getrefcount")
+    for kind in (list, tuple, set, frozenset):
+        put(_collects(kind), f"builtins.{kind.__name__}")
+    put(_collects(types.GeneratorType), "builtins.iter", "builtins.reversed", "itertools.chain", "itertools.islice")
+    put(_collects(list), "collections.deque")
+    put(_sorted, "builtins.sorted")
+    put(_extreme, "builtins.min", "builtins.max")
+    put(_folds("added up", int), "builtins.sum", "math.fsum", "statistics.mean")
+    put(_folds("tested", bool), "builtins.any", "builtins.all")
+    put(_dict, "builtins.dict")
+    put(_zip, "builtins.zip")
+    put(_enumerate, "builtins.enumerate")
+    put(_map, "builtins.map", "itertools.starmap")
+    put(_next, "builtins.next")
+    put(_anext, "builtins.anext")
+    put(_anext_method, *(f"builtins.async_generator.{m}" for m in ("__anext__", "asend", "athrow", "aclose")))
+    put(_getattr, "builtins.getattr")
+    put(_super, "builtins.super")
+    put(lambda flow, call, owner: Instance(logging.Logger), "logging.getLogger")
+    put(lambda flow, call, owner: Instance(io.TextIOWrapper), "_io.open", "io.open")
+    put(lambda flow, call, owner: Instance(type(threading.Lock())), "_thread.allocate_lock", "_thread.lock")
+    put(_partial, "functools.partial")
+    put(_first, "functools.update_wrapper", "functools.cache", "copy.copy", "abc.abstractmethod")
+    put(_first, "inspect.markcoroutinefunction", "typing.final", "typing.overload", "typing.no_type_check")
+    put(_identity, "functools.wraps")
+    put(_decorates, "functools.lru_cache", "dataclasses.dataclass")
+    put(_second, "typing.cast")
+    put(_chosen, "random.Random.choice", "random.Random.choices", "random.Random.sample", "random.choice")
+    put(_field, "dataclasses.field")
+    put(_factory(True), "contextlib.asynccontextmanager")
+    put(_factory(False), "contextlib.contextmanager")
+    put(_descriptor("property"), "builtins.property", "functools.cached_property")
+    put(_descriptor("staticmethod"), "builtins.staticmethod")
+    put(_descriptor("classmethod"), "builtins.classmethod")
+    put(_add(0), "builtins.list.append", "builtins.set.add", "collections.deque.append", "collections.deque.appendleft")
+    put(_add(1), "builtins.list.insert", "builtins.dict.setdefault")
+    put(_extend, "builtins.list.extend", "builtins.set.update", "collections.deque.extend")
+    put(_take, *(f"builtins.{t}.pop" for t in ("list", "set", "dict")), "collections.deque.pop", "builtins.dict.get")
+    put(_take, "builtins.dict.popitem", "collections.deque.popleft")
+    put(_values, "builtins.dict.values")
+    put(_items, "builtins.dict.items")
+    put(_copy, *(f"builtins.{t}.copy" for t in ("list", "set", "dict")))
+    for cls in ("series.Series", "frame.DataFrame"):
+        for method in ("apply", "map", "applymap", "transform", "agg", "aggregate"):
+            put(_map_method, f"pandas.core.{cls}.{method}", f"pandas.{cls.partition('.')[2]}.{method}")
+    return table
+
+
+#: Qualified name -> what a call of it does and gives.
+TABLE: Final = _table()
