@@ -110,18 +110,18 @@ def test_the_trace_says_what_the_server_has_logged(kind: type[Sdk], server: Serv
 def test_the_first_token_comes_when_the_server_sent_it(kind: type[Sdk]) -> None:
     async def main(sdk: Sdk) -> None:
         await read(sdk.stream("warm-up", "the first call imports and connects"))
-        for number in range(4):
+        for number in range(2):
             await read(sdk.stream("timed", f"number {number}"))
 
     if not kind.has_streams:
         pytest.skip("this one cannot read streams of this provider")
-    with start(latency=0.05, tokens_per_second=400, jitter=0.0) as server:
+    with start(latency=0.05, tokens_per_second=200, jitter=0.0) as server:
         trace = traced(kind, server, main)
         sent = [each.first_token_ns or 0 for each in server.log if each.model == "timed"]
     calls = [span for span in trace.spans if span.attributes.get("gen_ai.request.model") == "timed"]
     seen = [event.time for span in calls for event in span.events if event.name == "gen_ai.first_chunk"]
     late = sorted(here - there for here, there in zip(seen, sent, strict=True))
-    assert 0 <= late[0] < 25e6  # the others may wait for a busy machine
+    assert 0 <= late[0] < 100e6  # which a busy machine takes; the answer goes on for twice as long
 
 
 @every_sdk
