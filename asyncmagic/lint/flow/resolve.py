@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import collections.abc
-import contextlib
 import functools
 import inspect
 import sys
 import types
-import typing
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import Annotations, class_of
 from asyncmagic.lint.flow.blocks import Blocks, module_blocks
 from asyncmagic.lint.flow.objects import MISSING
 from asyncmagic.lint.flow.sources import facts, function_tree, own_nodes
@@ -31,11 +29,9 @@ from asyncmagic.lint.flow.values import (
     Instance,
     Live,
     Lookup,
-    Manager,
     Module,
     Object,
     Plain,
-    Returning,
     Scope,
     Value,
     either,
@@ -78,15 +74,9 @@ _HARMLESS: Final = frozenset(
         "uuid",
     ]
 )
-_ASYNC_ITERABLES: Final = (
-    collections.abc.AsyncIterator,
-    collections.abc.AsyncGenerator,
-    collections.abc.AsyncIterable,
-)
-_CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 
 
-class Resolver(ABC):
+class Resolver(Annotations):
     """Finds what names, attributes and annotations mean."""
 
     _namespace: Mapping[str, object]
@@ -273,7 +263,7 @@ class Resolver(ABC):
         if isinstance(value, Module):
             return value.lookup(name)
         if isinstance(value, (Awaitable, AsyncGenerator, Box)):
-            cls = _class_of(value)
+            cls = class_of(value)
             method = objects.class_lookup(cls, name) if cls else MISSING
             return None if method is MISSING else Bound(Live(method), value)
         return None
@@ -460,7 +450,7 @@ class Resolver(ABC):
             return False if not isinstance(value, Plain) or name.startswith("__a") else None
         if isinstance(value, Live) and objects.is_mock(value.obj):
             return None
-        cls = _class_of(value)
+        cls = class_of(value)
         if cls is None:
             return None
         if objects.has_method(cls, name):
@@ -470,120 +460,6 @@ class Resolver(ABC):
                 return None
             return None if any(objects.has_method(c, name) for c in objects.loaded_subclasses(cls)) else False
         return False
-
-    # -- annotations ---------------------------------------------------------------------------------------------
-
-    def annotation_node(self, node: ast.expr, scope: Scope, owner: Value | None = None) -> Value | None:
-        """What an annotation in source text says of the value."""
-        if isinstance(node, ast.Constant):
-            if node.value is None:
-                return Live(None)
-            if not isinstance(node.value, str):
-                return None
-            try:
-                return self.annotation_node(ast.parse(node.value, mode="eval").body, scope, owner)
-            except SyntaxError:
-                return None
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-            sides = [self.annotation_node(side, scope, owner) for side in (node.left, node.right)]
-            return either(*sides)
-        if isinstance(node, ast.Subscript):
-            base = self._static_name(node.value, scope)
-            args = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-            if not isinstance(base, Live):
-                return None
-            if base.obj is typing.Union or base.obj is typing.Optional:
-                parts = [self.annotation_node(arg, scope, owner) for arg in args]
-                return either(*parts, *([Live(None)] if base.obj is typing.Optional else []))
-            if base.obj is typing.Annotated:
-                return self.annotation_node(args[0], scope, owner)
-            inner = args[-1] if base.obj is not collections.abc.AsyncGenerator else args[0]
-            if isinstance(inner, ast.Constant) and inner.value is Ellipsis:
-                inner = args[0]
-            return self._generic(base.obj, lambda: self.annotation_node(inner, scope, owner))
-        found = self._static_name(node, scope)
-        if isinstance(found, Class):
-            return Object(found, {})
-        return self.annotation(found.obj, {}, owner) if isinstance(found, Live) else None
-
-    def _static_name(self, node: ast.expr, scope: Scope) -> Value | None:
-        if isinstance(node, ast.Name):
-            return self.lookup(node.id, scope)
-        if isinstance(node, ast.Attribute):
-            return self.attribute(self._static_name(node.value, scope), node.attr, node)
-        return None
-
-    def annotation(self, hint: object, module: dict[str, object], owner: Value | None = None) -> Value | None:
-        """What an evaluated annotation (or its text, with the names of its module) says of the value."""
-        if type(hint) is str:
-            if len(hint) > 500:
-                return None
-            try:
-                node = ast.parse(hint, mode="eval").body
-            except SyntaxError:
-                return None
-            return self.annotation_node(node, Scope({}, outside=self._module_lookup(module)), owner)
-        if hint is None or hint is type(None):
-            return Live(None)
-        if hint is typing.Self:
-            return owner
-        if type(hint) is typing.TypeVar:
-            if isinstance(owner, Instance) and owner.argument is not None:
-                return owner.argument()
-            bound, own = self._bound_of(hint), _class_of(owner)
-            is_self = isinstance(bound, Instance) and own is not None and any(bound.cls is c for c in objects.mro(own))
-            return owner if is_self else bound
-        if objects.is_class(hint):
-            return self._generic(hint, nothing)
-        if type(hint) is not types.GenericAlias and not objects.qualified_name(type(hint)).startswith(
-            ("typing.", "types.")
-        ):
-            return None
-        origin, args = typing.get_origin(hint), typing.get_args(hint)
-        if origin is typing.Union or origin is types.UnionType:
-            return either(*(self.annotation(arg, module, owner) for arg in args))
-        if origin is typing.Annotated and args:
-            return self.annotation(args[0], module, owner)
-        if origin is None or not args:
-            return None
-        inner = args[0] if origin is collections.abc.AsyncGenerator or args[-1:] == (Ellipsis,) else args[-1]
-        return self._generic(origin, lambda: self.annotation(inner, module, owner))
-
-    def _bound_of(self, variable: typing.TypeVar) -> Value | None:
-        """The class that a type variable is bound to."""
-        bound = variable.__bound__
-        if type(bound) is typing.ForwardRef:
-            module = sys.modules.get(variable.__module__)
-            return self.annotation(bound.__forward_arg__, objects.instance_dict(module)) if module else None
-        return self.annotation(bound, {}) if bound is not None else None
-
-    def _generic(self, origin: object, inner: Any) -> Value | None:
-        if objects.is_a(origin, type(typing.List)):  # noqa: UP006 - the old spelling is what is looked at
-            origin = typing.get_origin(origin)
-        if origin is collections.abc.Coroutine:
-            return Awaitable("coroutine", None, inner)
-        if origin is collections.abc.Awaitable:
-            return Awaitable("awaitable", None, inner, is_handed_on=True)
-        if any(origin is known for known in _ASYNC_ITERABLES):
-            return AsyncGenerator(None, inner, is_used=True)
-        if origin is contextlib.AbstractAsyncContextManager:
-            return Manager(is_async=True, entered=inner)
-        if origin is asyncio.Task or origin is asyncio.Future:
-            which: Any = "task" if origin is asyncio.Task else "future"
-            return Awaitable(which, None, inner, is_handed_on=True)
-        if origin is collections.abc.Callable:
-            return Returning(inner) if inner() is not None else None
-        if not objects.is_a(origin, type) or origin is object or origin is type:
-            return None
-        if inner is not nothing and any(origin is kind for kind in _CONTAINERS):
-            return Box(origin, [inner()], is_shared=True)
-        if objects.class_dict(origin).get("_is_protocol") is True:
-            return None
-        if objects.qualified_name(origin).startswith(("collections.abc.", "typing.")):
-            return None
-        parameters = objects.class_lookup(origin, "__parameters__")
-        is_of_one = type(parameters) is tuple and len(parameters) == 1 and inner is not nothing
-        return Instance(origin, is_exact=False, argument=inner if is_of_one else None)
 
 
 def _unless_none(value: Value | None) -> Value | None:
@@ -615,22 +491,6 @@ def _linear(cls: Class) -> list[Class | type]:
         result.append(good)
         orders = [[item for item in order if item is not good] for order in orders]
     return result
-
-
-def _class_of(value: Value | None) -> type | None:
-    """The class of a value's objects."""
-    if isinstance(value, Live):
-        return type(value.obj)
-    if isinstance(value, Instance):
-        return value.cls
-    if isinstance(value, Box):
-        return value.kind
-    if isinstance(value, AsyncGenerator):
-        return types.AsyncGeneratorType
-    if isinstance(value, Awaitable):
-        kinds: dict[str, type] = {"coroutine": types.CoroutineType, "task": asyncio.Task, "future": asyncio.Future}
-        return kinds.get(value.kind)
-    return None
 
 
 def _bases_are_known(cls: Class) -> bool:

@@ -378,7 +378,6 @@ class Service:
 res = ask("x")  # expect: missing-await
 print(res[0])
 files = !ls
-?ask
 # %%
 a = await ask("a"); ask("b"); c = await ask("c")  # expect: missing-await
 # %%
