@@ -54,8 +54,11 @@ async def spinning(count):
         await asyncio.sleep(0)
 
 _known = set()
+n = 0
 
 def _new_traces():
+    global n
+    n += 1
     ended = [trace for trace in _session.traces if not trace.is_running]
     found = [trace for trace in ended if trace.trace_id not in _known]
     _known.clear()
@@ -84,7 +87,8 @@ def _sizes():
     }))
 """
 
-#: Cells that go round; `{n}` is a number that makes the questions new, `!` in front: press Stop after a while.
+#: Cells that go round, the same text each time: IPython keeps the sources of all cells. The kernel's `n` makes the
+#: questions new; `!` in front: press Stop after a while.
 CELLS = [
     "%%agents --limit 8 --return-exceptions\nanswers = [ask(f'{n} {i}', stream=bool(i % 2)) for i in range(16)]",
     "%%agents --return-exceptions\n"
@@ -96,14 +100,14 @@ CELLS = [
     "%%agents --timeout 0.4\nunfinished = [ask(f'{n} {i}', 'gpt-5-hang') for i in range(4)]",
     "!%%agents\nstopped = [ask(f'{n} {i}', 'gpt-5-hang') for i in range(5)]",
     "%%agents --fail-fast\nfirst = [ask(f'{n} {i}', 'gpt-5-404' if i == 3 else 'gpt-5') for i in range(6)]",
-    "%%agents\nblocked = [busy(0.12), ask('{n}', stream=True), spinning(500)]",
+    "%%agents\nblocked = [busy(0.12), ask(f'{n}', stream=True), spinning(500)]",
     "%%agents --limit 3\nat_work = [threads() for _ in range(6)]",
     """%%asynctrace
 async with asyncio.TaskGroup() as group:
     for i in range(20):
         group.create_task(spinning(20))
 try:
-    await asyncio.wait_for(ask('{n}', 'gpt-5-hang'), 0.2)
+    await asyncio.wait_for(ask(f'{n}', 'gpt-5-hang'), 0.2)
 except TimeoutError:
     pass""",
     "%%agents --return-exceptions\n"
@@ -111,7 +115,7 @@ except TimeoutError:
     "await asyncio.sleep(0.1)\nfor victim in victims[:2]:\n    victim.cancel()\n"
     "await asyncio.wait(victims)",
     "%asynctrace on",
-    "done = await ask('{n} plainly'); %asynctrace off",
+    "done = await ask(f'{n} plainly'); %asynctrace off",
 ]
 
 
@@ -144,7 +148,7 @@ class Soak:
         began, used = time.monotonic(), self.cpu()
         code = CELLS[self.number % len(CELLS)]
         self.number += 1
-        cell = self.kernel.submit(code.removeprefix("!").replace("{n}", str(self.number)))
+        cell = self.kernel.submit(code.removeprefix("!"))
         if code.startswith("!"):
             self.stop_after(cell, self.chance.uniform(0.1, 0.5))
         cell.wait(60)
