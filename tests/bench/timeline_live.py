@@ -38,7 +38,8 @@ watched = watch()
 TELL = "print(json.dumps([trace.time_origin + trace.root.start, *watched]))"
 #: Notes of each delta when it was written, when it came, and when the frame that shows it was on the screen.
 WATCH = """() => {
-  const it = document.querySelector(".jp-Notebook .asyncmagic").timeline;
+  const it = document.querySelector(".jp-Notebook .asyncmagic")?.timeline;
+  if (!it?.drawTime) return false;
   let came = [];
   window.deltas = [];
   it.store.listeners.add(() => came.push([it.store.now, Date.now()]));
@@ -49,6 +50,7 @@ WATCH = """() => {
     came = [];
     if (shown.length) requestAnimationFrame(() => shown.forEach((each) => window.deltas.push([...each, Date.now()])));
   };
+  return true;
 }"""
 
 
@@ -56,8 +58,7 @@ def run(page: NotebookPage) -> list[str]:
     """Run the cell and return the rows' cells: what came, how late, at what price."""
     page.run_cell(0)
     page.run_cell(1, wait=False)
-    page.page.wait_for_function("() => document.querySelector('.jp-Notebook .asyncmagic')?.timeline?.drawTime")
-    page.page.evaluate(WATCH)
+    page.page.wait_for_function(WATCH)
     page.wait_idle(120)
     deltas = page.page.evaluate("window.deltas")
     origin, thread, process, wall = json.loads(page.run_cell(2).inner_text())
