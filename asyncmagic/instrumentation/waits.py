@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from asyncmagic.instrumentation.places import is_cell, is_users, line_at
+from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
 from asyncmagic.tracing.tracer import Tracer
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
@@ -42,6 +42,8 @@ _CALLS = {
     ("anyio/_backends/_asyncio.py", "AsyncIOBackend.connect_tcp"): "connect",
     ("_async/connection_pool.py", "AsyncPoolRequest.wait_for_connection"): "connection",
 }
+#: What tasks of one program wait for to take turns.
+_PRIMITIVES = (f"asyncio{os.sep}locks.py", f"asyncio{os.sep}queues.py")
 _FILES = {
     "asyncio/streams.py": "socket",
     "asyncio/selector_events.py": "socket",
@@ -136,7 +138,7 @@ def given_name(task: asyncio.Task[Any]) -> str | None:
 def _describe(chain: list[_Place], leaf: str, name_file: Callable[[str], str]) -> str:
     users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
     innermost = users[-1] if users else 0
-    call = next(filter(None, (_call(code) for code, _ in chain[innermost + 1 if users else 0 :])), "")
+    call = _first_call([code for code, _ in chain[innermost + 1 if users else 0 :]])
     if not users:
         return call or leaf
     code, instruction = chain[innermost]
@@ -144,6 +146,16 @@ def _describe(chain: list[_Place], leaf: str, name_file: Callable[[str], str]) -
     what = call or leaf or _awaited(linecache.getline(code.co_filename, line)) or "future"
     name = name_file(code.co_filename)
     return f"{what} ({name if is_cell(name) else code.co_name}:{line})"
+
+
+def _first_call(codes: list[CodeType]) -> str:
+    """Return the words of the first call that has some; of a lock or queue that a library has of its own, whose."""
+    owner = ""
+    for code in codes:
+        if words := _call(code):
+            return f"{words} in {owner}" if owner and code.co_filename.endswith(_PRIMITIVES) else words
+        owner = owner or library(code.co_filename) or ""
+    return ""
 
 
 def _call(code: CodeType) -> str | None:

@@ -125,8 +125,9 @@ class Summary(Counts):
     """The figures of one trace; all times in seconds, `None` where there is nothing to measure.
 
     `one_by_one` is the wall time if the agents had run one after another: the wall time itself plus all the time in
-    which an agent worked beside another one. Queueing, waiting for the loop and waiting for another agent count as no
-    work, since one after another they would not occur. `speedup` is `one_by_one / wall`; `parallelism` is the mean
+    which an agent worked beside another one. Queueing, waiting for the loop and waiting for another agent (its end, its
+    lock, its message) count as no work, since one after another they would not occur. `speedup` is
+    `one_by_one / wall`, both `None` where most agents were cut short; `parallelism` is the mean
     number of agents at work while any was, `most_in_flight` the most that had begun and not ended.
     Latencies are without the time that a blocked loop added, which is `blocked`.
     """
@@ -256,33 +257,29 @@ def _counts(read: Reading) -> Counts:
 
 def _at_work(read: Reading) -> tuple[int, int]:
     """Return for how long the agents were at work, each time counted for each agent, and counted once (ns)."""
-    names = {agent.name for agent in read.agents}
-    work = [interval for agent in read.agents for interval in _work(read, agent, names)]
+    work = [interval for agent in read.agents for interval in _work(read, agent)]
     return sum(stop - start for start, stop in work), covered(work)
 
 
 def _speed(read: Reading, busy: int, some: int) -> dict[str, Any]:
     wall = read.wall
-    if len(read.agents) < 2 or not wall:
+    outcomes = [agent.outcome for agent in read.agents]
+    if len(read.agents) < 2 or not wall or outcomes.count("cancelled") > len(read.agents) / 2:
         return {}
     one_by_one = wall + (busy - some) / 1e9
     return {"one_by_one": one_by_one, "speedup": one_by_one / wall}
 
 
-def _work(read: Reading, agent: Span, names: set[str]) -> list[Interval]:
+def _work(read: Reading, agent: Span) -> list[Interval]:
     """Return when the agent did something that it would also do alone."""
     if not agent.states:
         return [(agent.start, read.end(agent))]
+    turns = {start for start, _, _ in read.turns[agent.span_id]}
     return merged(
         (start, stop)
-        for start, stop, state, detail in agent.states.segments(read.end(agent))
-        if state == "running" or (state == "waiting" and _awaited_task(detail) not in names)
+        for start, stop, state, _ in agent.states.segments(read.end(agent))
+        if state == "running" or (state == "waiting" and start not in turns)
     )
-
-
-def _awaited_task(detail: str | None) -> str | None:
-    """Return the name in what a task waits for, such as `task facts (write:7)`."""
-    return detail[5:].partition(" (")[0] if detail is not None and detail.startswith("task ") else None
 
 
 def _agent_figures(read: Reading) -> tuple[AgentFigures, ...]:

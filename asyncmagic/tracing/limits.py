@@ -34,7 +34,14 @@ def what_limited(read: Reading) -> str:
     if wall <= 0:
         return ""
     refused = _rate_limit(read)
-    causes = [refused, _blocked_loop(read), _connection_pool(read), _slow_agent(read), _one_after_another(read)]
+    causes = [
+        refused,
+        _blocked_loop(read),
+        _connection_pool(read),
+        _slow_agent(read),
+        _turns(read),
+        _one_after_another(read),
+    ]
     if refused[0] < NOTABLE * wall:  # else more in flight would only be refused sooner
         causes.append(_limit(read))
     cost, sentence = max(causes)
@@ -104,6 +111,28 @@ def _limit(read: Reading) -> Cause:
     held = covered((agent.start, read.begin(agent)) for agent in read.agents) / 1e9
     return min(held, stretch - longest), (
         f"{name}: agents queued {duration(mean)} on average, and the longest took {duration(longest)} once it ran."
+    )
+
+
+def _turns(read: Reading) -> Cause:
+    waits = [wait for turns in read.turns.values() for wait in turns]
+    kinds: dict[str, int] = defaultdict(int)
+    for start, end, detail in waits:
+        if detail.startswith(("lock", "semaphore")):
+            kinds[detail] += end - start
+    if not kinds:
+        return 0.0, ""
+    worst = max(kinds, key=lambda detail: kinds[detail])
+    waited = {
+        agent.span_id: sum(end - start for start, end, _ in read.turns.get(agent.span_id, ())) for agent in read.agents
+    }
+    longest = max(read.end(agent) - read.begin(agent) - waited[agent.span_id] for agent in read.agents) / 1e9
+    stretch = (max(read.end(agent) for agent in read.agents) - min(agent.start for agent in read.agents)) / 1e9
+    held = covered((start, end) for start, end, _ in waits) / 1e9
+    mean = kinds[worst] / len(read.agents) / 1e9
+    return min(held, stretch - longest), (
+        f"A {worst.replace(' (', ' of your own (', 1)}: agents waited {duration(mean)} "
+        f"for their turn on average, and the longest took {duration(longest)} without that."
     )
 
 

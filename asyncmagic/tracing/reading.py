@@ -10,6 +10,9 @@ from asyncmagic.tracing.model import Span, Trace
 AGENT_KINDS = frozenset(("task", "invoke_agent"))
 CALL_KINDS = frozenset(("chat", "embeddings"))
 
+#: What a task waits for until another one lets go of it, sets it or puts something in.
+_TURNS = frozenset(("barrier", "condition", "event", "lock", "queue.get", "queue.join", "queue.put", "semaphore"))
+
 
 class Reading:
     """The spans of a trace by what they are; open ones are cut off at `now` (ns).
@@ -73,6 +76,20 @@ class Reading:
 
     def is_queued(self, agent: Span) -> bool:
         return agent.end is None and bool(agent.states) and self._begins[agent.span_id] >= self.now > agent.start
+
+    @cached_property
+    def turns(self) -> dict[int, list[tuple[int, int, str]]]:
+        """For each agent's id, when it waited for another agent's end, lock or message, and for what."""
+        names = {f"task {agent.name}" for agent in self.agents}
+        return {
+            agent.span_id: [
+                (start, end, detail)
+                for start, end, state, detail in agent.states.segments(self.end(agent))
+                if state == "waiting" and detail and (what := detail.partition(" (")[0]) and what in _TURNS | names
+            ]
+            for agent in self.agents
+            if agent.states
+        }
 
     def end(self, span: Span) -> int:
         return span.end if span.end is not None else max(self.now, span.start)

@@ -248,3 +248,44 @@ def test_several_runs_in_one_picture_are_told_each_with_its_time() -> None:
     assert headline(two) == "one after another 0.42 s · together 0.18 s · 6 agents · 6 tokens"
     many = joined("repeat", {f"run {number}": queue(3, number) for number in (1, 2, 3, 4)})
     assert headline(many) == "4 runs of 0.18 s to 0.42 s · 12 agents · 12 tokens"
+
+
+def test_waiting_for_a_turn_is_no_work_and_what_the_run_was_held_by() -> None:
+    script = Script()
+    for number in range(4):
+        agent = script.start(f"agent {number}", 0)
+        begun = number * 1000
+        if number:
+            script.states(agent, (0, "waiting", "semaphore (limited:2)"), (begun, "waiting", "socket (ask:3)"))
+        else:
+            script.states(agent, (0, "waiting", "socket (ask:3)"))
+        script.tracer.end_span(agent, end=ms(begun + 1000))
+    summary = summarize(script.end(4000))
+    assert (summary.one_by_one, summary.parallelism) == (4.0, 1.0)
+    assert summary.limited_by == (
+        "A semaphore of your own (limited:2): agents waited 1.5 s for their turn on average, "
+        "and the longest took 1.0 s without that."
+    )
+
+
+@pytest.mark.parametrize(
+    "detail", ["lock (f:1)", "queue.get (f:1)", "event (f:1)", "condition (f:1)", "queue.join (f:1)"]
+)
+def test_what_other_agents_give_is_waited_for_and_not_worked_for(detail: str) -> None:
+    script = Script()
+    giver, taker = script.start("giver", 0), script.start("taker", 0)
+    script.states(giver, (0, "waiting", "socket (ask:3)"))
+    script.states(taker, (0, "waiting", detail), (1000, "waiting", "queue.get in library (g:1)"))
+    script.tracer.end_span(giver, end=ms(1000))
+    script.tracer.end_span(taker, end=ms(2000))
+    assert summarize(script.end(2000)).one_by_one == 2.0
+
+
+def test_a_run_that_was_cut_short_claims_no_speed_up() -> None:
+    script = Script()
+    script.span("first", 0, 1000)
+    for name in ("second", "third"):
+        script.span(name, 0, 1000, error="CancelledError")
+    summary = summarize(script.end(1000))
+    assert (summary.one_by_one, summary.speedup) == (None, None)
+    assert summary.headline() == "3 agents · 1.0 s · 2 cancelled"
