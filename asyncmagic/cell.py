@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from types import CoroutineType
 from typing import Any
 
-from asyncmagic.runner import Run, find_coroutines, is_changed_in_place, is_coroutine, substitute
+from asyncmagic.runner import Run, find_coroutines, is_changed_in_place, is_coroutine, may_hold_agents, substitute
 
 _MISSING = object()
 _current: ContextVar[AgentCell] = ContextVar("asyncmagic_cell")
@@ -43,6 +43,8 @@ class AgentCell:
         """
         self._note(names)
         self._has_just_started = False
+        if not may_hold_agents(value):
+            return value
         if not start:
             self._left.append((value, label, line))
             return value
@@ -55,7 +57,10 @@ class AgentCell:
         """
         self._note(names)
         is_call = is_coroutine(value)
-        value = self._started(value, "", line)
+        if may_hold_agents(value):
+            value = self._started(value, "", line)
+        else:
+            self._has_just_started = False
         if is_call:
             self._calls.append(value)
         if is_last:
@@ -76,7 +81,8 @@ class AgentCell:
 
     def _note(self, names: tuple[str, ...]) -> None:
         for name in names:
-            self._former.setdefault(name, self.namespace.get(name, _MISSING))
+            if name not in self._former:
+                self._former[name] = self.namespace.get(name, _MISSING)
 
     def _started(self, value: Any, label: Any, line: int) -> Any:
         run = self.run
@@ -94,16 +100,28 @@ class AgentCell:
         assert run is not None
         lines = {id(found): line for value, label, line in self._left for found, _ in find_coroutines(value, label)}
         tasks: dict[int, asyncio.Task[Any]] = {}
+        late: list[str] = []
         for name in self._former:
             value = self.namespace.get(name)
+            if not may_hold_agents(value):
+                continue
             fresh = [
                 (found, label)
                 for found, label in find_coroutines(value, name)
                 if run.has_started(found) or (_has_not_run(found) and (also_handed or id(found) not in lines))
             ]
+            if also_handed and any(not run.has_started(found) for found, _ in fresh):
+                late.append(
+                    f"{name} = await {name}" if is_coroutine(value) else f"{name} = await asyncio.gather(*{name})"
+                )
             tasks.update((id(found), run.start(found, label, lines.get(id(found)))) for found, label in fresh)
             if fresh:
                 self.namespace[name] = substitute(value, is_coroutine, lambda found: tasks.get(id(found), found))
+        if late:
+            self._say(
+                "Handed to something that did not run them, these were coroutines there, and ran at the cell's end. "
+                f"Where results are needed, write first:  {'; '.join(late)}"
+            )
 
     def bind(self) -> None:
         """Let every name hold the result of its agent; where a single one failed, its former value or nothing."""
@@ -113,7 +131,7 @@ class AgentCell:
             value = self.namespace.get(name, _MISSING)
             agent = run.agents_by_task[value] if run.is_mine(value) else None
             if agent is None or (agent.task.done() and (agent.error is None or run.options.return_exceptions)):
-                if value is not _MISSING and (new := run.result(value)) is not value:
+                if may_hold_agents(value) and (new := run.result(value)) is not value:
                     self.namespace[name] = new
             elif former is _MISSING:
                 del self.namespace[name]

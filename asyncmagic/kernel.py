@@ -51,6 +51,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self._former)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        __tracebackhide__ = True
         if not self._was_asked:
             self._was_asked = True
             self._loop.call_soon_threadsafe(self._arrive)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import builtins
 import contextlib
 import difflib
 import linecache
@@ -226,10 +227,10 @@ class cell:
             with self._stack:
                 if self.run is not None:
                     self.agents.bind()
-                if self.error is not None:
+                if self.error is not None or any(_hides_value(*magic) for magic in self.outer):
                     self.agents.result()
-                    if advice := wrappers.explain(self.error, is_users):
-                        _say(advice)
+                if self.error is not None and (advice := wrappers.explain(self.error, is_users)):
+                    _say(advice)
             self.run = None
         return False
 
@@ -261,6 +262,10 @@ def _show_own_lines(file: str) -> None:
         for index, line in enumerate(cached[2]):
             if MARK in line:
                 cached[2][index] = unmarked(line)
+
+
+def _hides_value(magic: str, line: str) -> bool:
+    return magic == "capture" and "--no-display" not in line.split()
 
 
 class _outer_magics:
@@ -402,6 +407,7 @@ def load(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.append(_Source(shell))
     shell.ast_transformers.append(Rewriter(shell.user_ns))
     shell.register_magics(AsyncMagics)
+    setattr(builtins, MARK, sys.modules[__name__])
     watcher = _watchers[shell] = CellWatcher(shell)
     shell.configurables.append(watcher.settings)
     shell.events.register("pre_run_cell", watcher.pre_run_cell)
@@ -421,3 +427,5 @@ def unload(shell: InteractiveShell) -> None:
         shell.events.unregister("post_run_cell", watcher.post_run_cell)
         shell.configurables.remove(watcher.settings)
         watcher.close()
+    if not _watchers:
+        vars(builtins).pop(MARK, None)

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 _Target = TypeVar("_Target", bound=ast.expr)
 
+#: Under this name the code that we put into the cell finds its helpers, among the built-ins: no name of ours enters the
+#: user's namespace, and a loop at the cell's top level pays for nothing dearer in each of its turns.
 MARK = "__asyncmagic__"
-#: Where the code that we put into the cell finds its helpers; no name of ours enters the user's namespace.
-RUNTIME = "asyncmagic.magics"
 
 _CELL = re.compile(r"%%(agents|asynctrace)(?=\s|$)[ \t]*(.*)")
 _OUTER = re.compile(r"%%(time|capture)(?=\s|$)[ \t]*(.*)")
@@ -183,10 +183,8 @@ def _located(node: ast.expr, at: ast.AST) -> ast.expr:
 
 
 def _helper(name: str, *arguments: ast.expr) -> ast.Call:
-    """Return `__import__("asyncmagic.magics", fromlist=[…]).name(*arguments)`."""
-    names = ast.List([ast.Constant(name)], ast.Load())
-    module = ast.Call(ast.Name("__import__", ast.Load()), [ast.Constant(RUNTIME)], [ast.keyword("fromlist", names)])
-    return ast.Call(ast.Attribute(module, name, ast.Load()), list(arguments), [])
+    """Return `__asyncmagic__.name(*arguments)`."""
+    return ast.Call(ast.Attribute(ast.Name(MARK, ast.Load()), name, ast.Load()), list(arguments), [])
 
 
 class _TopLevel(ast.NodeTransformer):
@@ -278,7 +276,7 @@ class _Adopt(_TopLevel):
         return False
 
     def _adopted(self, value: ast.expr, targets: Sequence[ast.expr]) -> ast.expr:
-        if isinstance(value, ast.Constant | ast.Await):
+        if isinstance(value, ast.Constant | ast.Await | ast.Compare | ast.JoinedStr | ast.Lambda | ast.UnaryOp):
             return value
         names = sorted({name for target in targets for name in _names(target)})
         start = not self.handed.intersection(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any
 
 import pytest
@@ -277,6 +278,28 @@ def test_a_failure_that_the_cell_handles_is_no_failure_of_the_cell(run: Callable
     result = run(agents("a = bad(1)\ntry:\n    await a\nexcept ValueError as error:\n    text = str(error)\ntext"))
     result.raise_error()
     assert result.result == "bad 1"
+
+
+def test_coroutines_that_were_handed_on_in_vain_are_told_of(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(
+        agents(
+            "def keep(*values):\n    kept.extend(map(type, values))\nkept = []\na = f(1)\nb = [f(2)]\nkeep(a)\nkeep(*b)"
+        )
+    )
+    assert shell.user_ns["kept"] == [CoroutineType, CoroutineType]
+    assert (shell.user_ns["a"], shell.user_ns["b"]) == (2, [4])
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("Where results are needed, write first:  a = await a; b = await asyncio.gather(*b)")
+    )
+
+
+def test_capture_hides_the_cells_value_too(run: Callable[[str], ExecutionResult]) -> None:
+    assert run("%%capture\n" + agents("f(1)")).result is None
+    assert run("%%capture --no-display\n" + agents("f(1)")).result == 2
 
 
 def test_an_error_in_the_body_still_waits_for_the_agents(
