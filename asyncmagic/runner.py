@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -18,6 +19,9 @@ from asyncmagic.tracing.semconv import CODE_FUNCTION, CODE_LINE, LIMIT
 
 #: How long, in seconds, cancelled agents may take for their `finally` blocks before the cell goes on without them.
 GRACE = 5.0
+
+#: Characters of an error's message in a list of failures.
+_MOST_SAID = 200
 
 #: Why a run ended early: `interrupted` by Stop, `cancelled` from the page, or the owner was cancelled from `outside`.
 Reason = Literal["interrupted", "cancelled", "outside", "timeout", "failed"]
@@ -50,7 +54,7 @@ class Options:
                 raise ValueError(f"{name} is in seconds and must be above 0, not {seconds:g}")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Agent:
     """One coroutine of the run: its name, the line of the cell that made it, its task and its span."""
 
@@ -64,6 +68,10 @@ class Agent:
     ended: int | None = None
     #: What it raised to end the program. Let out of a task, it would stop the loop, and with it the kernel.
     exit: KeyboardInterrupt | SystemExit | None = None
+
+    def __repr__(self) -> str:
+        # It stands in what asyncio prints of the agent's task.
+        return f"<agent {self.name}>"
 
     @property
     def error(self) -> BaseException | None:
@@ -93,7 +101,9 @@ class Failure:
 
     def __str__(self) -> str:
         where = f" (line {self.line})" if self.line else ""
-        return f"{self.name}{where}: {type(self.error).__name__}: {_text(self.error)}".removesuffix(": ")
+        first, *more = _text(self.error).strip().splitlines() or [""]
+        said = f"{first[:_MOST_SAID]}…" if more or len(first) > _MOST_SAID else first
+        return f"{self.name}{where}: {type(self.error).__name__}: {said}".removesuffix(": ")
 
 
 class AgentsError(Exception):
@@ -281,6 +291,9 @@ class Run:
             await asyncio.sleep(0)
             while self.reason is None and (running := self._unfinished() or self._started_at_rest()):
                 await asyncio.wait(running)
+            if not all(agent.span.has_ended for agent in self.agents):
+                # All of them took a single step: their callbacks come next.
+                await asyncio.sleep(0)
         except asyncio.CancelledError as cancelled:
             error = error or cancelled
         if self.reason is None and isinstance(error, asyncio.CancelledError) and self._is_cancelled_from_outside():
@@ -392,12 +405,33 @@ _DEPTH = 4
 _MADE_ANEW = frozenset({tuple, set, frozenset})
 _CHANGED_IN_PLACE = frozenset({list, dict, defaultdict, OrderedDict, deque})
 _CONTAINERS = _MADE_ANEW | _CHANGED_IN_PLACE
+_AGENTS = (Coroutine, asyncio.Task)
+_PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 
 
 def is_coroutine(value: Any) -> bool:
     """Whether a value is what calling an async function gives; compiled ones too. Asks the value itself nothing."""
     kind = type(value)
     return kind is CoroutineType or (kind not in _CONTAINERS and issubclass(kind, Coroutine))
+
+
+def may_hold_agents(value: Any) -> bool:
+    """Whether a value can be, or have in it, a coroutine or a task: by types alone, a level of containers at a time.
+
+    Data of a million elements is assigned more often than agents are.
+    """
+    if type(value) in _PLAIN:
+        return False
+    level = [value]
+    for _ in range(_DEPTH + 1):
+        kinds = set(map(type, level))
+        if any(issubclass(kind, _AGENTS) for kind in kinds - _CONTAINERS):
+            return True
+        if kinds.isdisjoint(_CONTAINERS):
+            return False
+        inside = {id(each): each for each in level if type(each) in _CONTAINERS}.values()
+        level = list(chain.from_iterable(each.values() if isinstance(each, dict) else each for each in inside))
+    return False
 
 
 def is_changed_in_place(value: Any) -> bool:

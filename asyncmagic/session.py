@@ -190,7 +190,10 @@ def _run(
             if len(run.agents) == 1 and raised is run.agents[0].error:
                 raise
             if isinstance(raised, Exception) and run.failed and run.reason != "timeout":
-                raise AgentsError(run.failed, len(run.agents), run.result(started)) from None
+                errors = [failure.error for failure in run.failed]
+                # With the place of each: a script has no timeline that shows it.
+                cause = errors[0] if len(errors) == 1 else BaseExceptionGroup("what the agents raised", errors)
+                raise AgentsError(run.failed, len(run.agents), run.result(started)) from cause
             raised.results = run.result(started)  # type: ignore[attr-defined]
             raise
         finally:

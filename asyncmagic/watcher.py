@@ -38,9 +38,9 @@ class AsyncMagic(Configurable):
     rules = List(Unicode(), help="The rules that every cell is checked by.").tag(config=True)
     trace_cells = Bool(False, help="Whether every cell is traced, as after `%asynctrace on`.").tag(config=True)
     blocking_threshold = Float(
-        tracer.blocking_threshold, help="A step that holds the loop for longer is shown as blocked; seconds."
+        tracer.blocking_threshold, min=0.001, help="A step that holds the loop for longer is shown as blocked; seconds."
     ).tag(config=True)
-    max_spans = Int(tracer.max_spans, help="The most spans that one trace keeps; the others are counted.").tag(
+    max_spans = Int(tracer.max_spans, min=1, help="The most spans that one trace keeps; the others are counted.").tag(
         config=True
     )
 
@@ -65,7 +65,13 @@ class CellWatcher:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
-        self.settings = AsyncMagic(parent=shell)
+        try:
+            self.settings = AsyncMagic(parent=shell)
+        except TraitError as error:
+            # `%config` complains about a wrong value and keeps it all the same.
+            logger.warning("the settings are back to what they were at first: %s", error)
+            shell.config.pop("AsyncMagic", None)
+            self.settings = AsyncMagic(parent=shell)
         #: Of the cells that run now, the innermost last: a cell may run another one (`%run notebook.ipynb`).
         self._running: list[Trace | None] = []
         self._static: list[Diagnostic] = []

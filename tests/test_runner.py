@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import asyncmagic
-from asyncmagic.runner import AgentsError
+from asyncmagic.runner import AgentsError, Failure, Options, Run
 from asyncmagic.session import session
+from asyncmagic.tracing import Tracer
 from tests.conftest import VirtualLoop
 
 
@@ -46,6 +47,36 @@ def test_a_failure_loses_no_result(loop: VirtualLoop) -> None:
         loop.run_until_complete(main())
     first, second, third = caught.value.results or []
     assert (first, repr(second), third) == (2, "ValueError('no')", 6)
+    assert caught.value.__cause__ is second
+
+
+def test_of_several_failures_a_script_sees_each_place() -> None:
+    with pytest.raises(AgentsError) as caught:
+        asyncmagic.run(fail("one"), fail("two"))
+    assert [repr(error) for error in caught.value.__cause__.exceptions] == ["ValueError('one')", "ValueError('two')"]  # type: ignore[union-attr]
+
+
+def test_agents_of_a_single_step_have_ended_when_the_run_has() -> None:
+    async def at_once() -> None: ...
+
+    ended: list[bool] = []
+
+    async def main() -> None:
+        tracer = Tracer()
+        trace = tracer.start_trace("run")
+        async with Run(tracer, trace, Options()) as run:
+            agents = [run.start(at_once(), "first"), run.start(at_once(), "second")]
+        ended.extend(agent.span.has_ended for agent in run.agents)
+        assert all(agent.done() for agent in agents)
+
+    asyncio.run(main())
+    assert ended == [True, True]
+
+
+def test_a_failure_is_listed_by_the_first_line_of_its_message() -> None:
+    failure = Failure("a", 3, ValueError("no\n" + "x" * 400))
+    assert str(failure) == "a (line 3): ValueError: no…"
+    assert str(Failure("a", None, ValueError("x" * 400))) == "a: ValueError: " + "x" * 200 + "…"
 
 
 def test_one_awaitable_raises_its_own_exception() -> None:

@@ -184,3 +184,15 @@ def test_what_asyncmagic_does_itself_is_not_blamed_on_the_cell(run: Run, capfd: 
     finally:
         run("%config AsyncMagic.blocking_threshold = 0.1")
     assert "%%agents" not in capfd.readouterr().err
+
+
+def test_a_setting_that_config_refused_and_kept_does_not_prevent_loading(
+    run: Run,  # noqa: F811
+    shell: InteractiveShell,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run("%config AsyncMagic.rules = ['nope']")
+    run("%reload_ext asyncmagic").raise_error()
+    assert "nope: no such rule" in caplog.text
+    assert not run("%config AsyncMagic.blocking_threshold = -1").success or tracer.blocking_threshold > 0
+    run("%reload_ext asyncmagic").raise_error()
