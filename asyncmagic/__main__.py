@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import json
 import sys
 from collections.abc import Iterator
@@ -43,13 +44,17 @@ def _cells(path: Path) -> Iterator[_Cell]:
     """The code cells of a notebook with their labels, or the one text of a Python file."""
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".ipynb":
+        try:
+            ast.parse(text)
+        except SyntaxError as error:
+            raise ValueError(f"line {error.lineno}: {error.msg}") from None
         yield None, text
         return
     document = json.loads(text)
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or "cells" not in document:
         raise ValueError("this is no notebook")
     number = 0
-    for cell in document.get("cells", []):
+    for cell in document["cells"]:
         if cell.get("cell_type") == "code":
             number += 1
             source = cell.get("source", "")

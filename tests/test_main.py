@@ -61,6 +61,17 @@ def test_an_unreadable_file_is_named_and_the_others_are_checked(
     assert out.startswith("missing-await") and "b.ipynb" in err and "none.py" in err
 
 
+def test_what_is_neither_python_nor_a_notebook_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, notebook = tmp_path / "a.py", tmp_path / "b.ipynb"
+    script.write_text("x = 1\ndef f(:\n")
+    notebook.write_text("{}")
+    assert main(["check", str(script), str(notebook)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{script}: cannot be read: line 2: invalid syntax",
+        f"{notebook}: cannot be read: this is no notebook",
+    ]
+
+
 def test_an_unknown_rule_is_named_with_the_known_ones(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["check", "--rule", "mising-await", str(tmp_path)])

@@ -75,6 +75,7 @@ class Counts:
     cached_tokens: int
     cost: float | None
     blocked: float
+    dropped_spans: int
     one_by_one: float | None = None
     speedup: float | None = None
     #: Of several runs in one picture: the name and the seconds of each.
@@ -107,6 +108,8 @@ class Counts:
             parts.append(f"{self.cancelled:,} cancelled")
         if self.blocked:
             parts.append(f"loop blocked {duration(self.blocked)}")
+        if self.dropped_spans:
+            parts.append(f"{count(self.dropped_spans, 'span')} not kept")
         return " · ".join(parts)
 
     def _headline_of_runs(self) -> str:
@@ -140,7 +143,6 @@ class Summary(Counts):
     limited_by: str
     latency: Percentiles | None
     first_token: Percentiles | None
-    dropped_spans: int
 
 
 def summarize(trace: Trace, *, now: int | None = None) -> Summary:
@@ -162,7 +164,6 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
         limited_by=what_limited(read),
         latency=Percentiles.of(latency(call) for call in read.calls if call.outcome == "done"),
         first_token=Percentiles.of(token for call in read.calls if (token := first_token(call)) is not None),
-        dropped_spans=trace.dropped_spans,
     )
 
 
@@ -177,7 +178,7 @@ def progress(trace: Trace, *, now: int | None = None) -> str:
     """Return how far a run is: `137 of 500 done, 8 in flight, 2 failed, about 40 s left`.
 
     The time left is an estimate: each agent in flight takes as long as the mean of those done, and those queued share
-    the places in flight. Nothing is said of it before the first agent is done.
+    the places in flight. Nothing is said of it before the first agent is done, nor when all take longer than that.
     """
     read = Reading(trace, now)
     times: dict[Outcome, list[float]] = defaultdict(list)
@@ -195,7 +196,8 @@ def progress(trace: Trace, *, now: int | None = None) -> str:
         mean = sum(done) / len(done)
         rest = [max(mean - age, 0.0) for age in in_flight]
         left = max((mean * queued + sum(rest)) / len(in_flight), *rest)
-        parts.append(f"about {duration(left, rough=True)} left")
+        if left:
+            parts.append(f"about {duration(left, rough=True)} left")
     return ", ".join(parts)
 
 
@@ -249,6 +251,7 @@ def _counts(read: Reading) -> Counts:
         cached_tokens=int(sum(_reported(read, semconv.CACHED_TOKENS))),
         cost=sum(costs) if costs else None,
         blocked=sum(read.end(span) - span.start for span in read.blocked) / 1e9,
+        dropped_spans=read.trace.dropped_spans,
         runs=tuple(
             (span.name, (read.end(span) - span.start) / 1e9) for span in read.spans if span.span_id in read.runs
         ),

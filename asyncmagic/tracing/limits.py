@@ -166,4 +166,6 @@ def _nothing(read: Reading) -> str:
     if len(read.agents) < 2:
         return most
     last = max(read.agents, key=lambda agent: read.end(agent))
+    if read.seconds(last) < (1 - NOTABLE) * read.wall:
+        return most
     return f"Nothing held it back: it took as long as its longest agent, `{last.name}`; {most}"

@@ -208,6 +208,20 @@ def test_progress_says_nothing_of_the_time_left_before_an_agent_is_done() -> Non
     assert progress(script.trace, now=ms(500)) == "0 of 2 done, 2 in flight"
 
 
+def test_progress_guesses_nothing_where_all_take_longer_than_those_done() -> None:
+    script = Script()
+    script.start("slow", 0)
+    script.span("quick", 0, 100)
+    assert progress(script.trace, now=ms(500)) == "1 of 2 done, 1 in flight"
+
+
+def test_agents_one_after_another_are_not_said_to_be_as_long_as_the_longest() -> None:
+    script = Script()
+    for number in range(2):
+        script.span(f"agent {number}", number * 1000, number * 1000 + 1000)
+    assert summarize(script.end(2000)).limited_by == "50 % of the time went into `agent 0`."
+
+
 def test_a_finished_run_has_no_time_left() -> None:
     assert progress(queue()) == "490 of 500 done, 10 failed"
 
@@ -279,6 +293,14 @@ def test_what_other_agents_give_is_waited_for_and_not_worked_for(detail: str) ->
     script.tracer.end_span(giver, end=ms(1000))
     script.tracer.end_span(taker, end=ms(2000))
     assert summarize(script.end(2000)).one_by_one == 2.0
+
+
+def test_what_was_not_kept_is_said() -> None:
+    script = Script()
+    script.tracer.max_spans = 2
+    script.span("kept", 0, 1000)
+    script.span("not kept", 0, 1000)
+    assert summarize(script.end(1000)).headline() == "1 agent · 1.0 s · 1 span not kept"
 
 
 def test_a_run_that_was_cut_short_claims_no_speed_up() -> None:
