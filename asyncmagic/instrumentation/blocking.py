@@ -124,7 +124,7 @@ class Watchdog:
                 if held > _HELD:
                     pause = _LONG
                     # The stack first: asking the selector lets the loop run on.
-                    if held > log.tracer.blocking_threshold / 2:
+                    if held > log.tracer.blocking_threshold / 4:
                         _sample(log, samples, began)
                     _date_ready(log, began)
                 if log.backlog > _BACKLOG:

@@ -69,15 +69,16 @@ helpers.submit(int).result()
 
 @pytest.fixture(scope="module")
 def big() -> dict[str, Any]:
-    """Inputs on which one call into C, which keeps the interpreter's lock, takes about `HELD` seconds."""
+    """Inputs on which one call into C, which keeps the interpreter's lock, takes `HELD` seconds or some more."""
 
     def grown(work: Callable[[int], Any], size: int) -> int:
+        # By CPU time, and with room: the machine may be busy now and idle later.
         while True:
-            begun = time.perf_counter()
+            begun = time.thread_time()
             work(size)
-            taken = time.perf_counter() - begun
+            taken = time.thread_time() - begun
             if taken > HELD / 2:
-                return round(size * max(HELD / taken, 1))
+                return round(size * max(2 * HELD / taken, 1))
             size *= 2
 
     return {
