@@ -53,7 +53,7 @@ def test_a_plain_await_says_what_the_cell_waited_for(bare_kernel: Kernel) -> Non
         "print(s.session.traces[-1].export('text'))"
     )
     here = f"cell [{number_of(cell)}]"
-    states, *picture = said.stdout.splitlines()
+    states, *_picture = said.stdout.splitlines()
     assert states == str(
         [
             ("running", None),
