@@ -113,7 +113,7 @@ except TimeoutError:
     "%%agents --return-exceptions\n"
     "victims = [asyncio.create_task(ask(f'{n} {i}', 'gpt-5-slow0.5')) for i in range(4)]\n"
     "await asyncio.sleep(0.1)\nfor victim in victims[:2]:\n    victim.cancel()\n"
-    "await asyncio.wait(victims)",
+    "ended = await asyncio.wait(victims)",
     "%asynctrace on",
     "done = await ask(f'{n} plainly'); %asynctrace off",
 ]
