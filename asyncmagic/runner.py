@@ -405,7 +405,6 @@ _DEPTH = 4
 _MADE_ANEW = frozenset({tuple, set, frozenset})
 _CHANGED_IN_PLACE = frozenset({list, dict, defaultdict, OrderedDict, deque})
 _CONTAINERS = _MADE_ANEW | _CHANGED_IN_PLACE
-_AGENTS = (Coroutine, asyncio.Task)
 _PLAIN = frozenset({bool, bytes, complex, float, int, str, type(None)})
 
 
@@ -422,10 +421,11 @@ def may_hold_agents(value: Any) -> bool:
     """
     if type(value) in _PLAIN:
         return False
+    agents = (Coroutine, asyncio.Task)  # Not once for all: nest_asyncio puts another class there.
     level = [value]
     for _ in range(_DEPTH + 1):
         kinds = set(map(type, level))
-        if any(issubclass(kind, _AGENTS) for kind in kinds - _CONTAINERS):
+        if any(issubclass(kind, agents) for kind in kinds - _CONTAINERS):
             return True
         if kinds.isdisjoint(_CONTAINERS):
             return False

@@ -79,7 +79,7 @@ def test_the_blocking_mistake_is_warned_about_and_seen_and_its_repair_is_not(exe
     assert "blocking-call" in str(outputs(executed, "block"))
     shown = timeline(executed, "blocked")
     assert 1.5 < seconds_blocked(shown) < 3
-    assert re.search(r"^blocked: line 3 .*▚▚", shown, re.MULTILINE)
+    assert re.search(r"^blocked: cell \[\d+\]:3 .*▚▚", shown, re.MULTILINE)
     assert seconds_blocked(timeline(executed, "unblocked")) < 0.5
 
 
