@@ -36,8 +36,9 @@ class Samples:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        #: When the step began -> how often each stack was seen in it.
+        #: When the step began -> the microseconds that each stack seen in it stands for.
         self.stacks: dict[float, Counter[_Stack]] = {}
+        self.last_look = 0.0
         #: Start and end of the long garbage collections.
         self.collections: list[tuple[float, float]] = []
         self._blocks: list[Span] = []
@@ -179,7 +180,12 @@ def _sample(log: TaskLog, samples: Samples, began: float) -> None:
     while frame is not None and len(stack) < 60:
         stack.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
-    samples.stacks.setdefault(began, Counter())[tuple(stack)] += 1
+    # It stands for the time since the look before: C code that holds the interpreter's lock lets nobody look meanwhile,
+    # and is seen once, when it returns.
+    now = log.now()
+    time_since = now - max(began, samples.last_look)
+    samples.last_look = now
+    samples.stacks.setdefault(began, Counter())[tuple(stack)] += max(1, round(time_since * 1e6))
 
 
 def _innermost(stacks: Counter[_Stack]) -> tuple[CodeType, int]:
