@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.flow.values import Awaitable, Use, awaitables
+from asyncmagic.lint.flow.values import Awaitable, Box, Use, awaitables
 
 Finding = tuple[ast.AST, str, ast.AST | None]
 
@@ -55,12 +55,23 @@ def _misused_others(cell: Cell) -> Iterator[Finding]:
             seen.add(id(root))
             for use in root.uses:
                 if use.is_certain:
-                    yield _operand(use.node), f"is {_article(root)}, not its result: it is {use.how}", None
+                    node = _operand(cell, use.node, root)
+                    what = f"is {_article(root)}, not its result"
+                    if isinstance(cell.flow.values.get(node), Box):
+                        what = f"holds {root.kind if root.kind in _PLURAL else 'awaitable'}s, not their results"
+                    yield node, f"{what}: it is {use.how}", None
                     break
 
 
-def _operand(node: ast.AST) -> ast.AST:
+def _operand(cell: Cell, node: ast.AST, root: Awaitable) -> ast.AST:
+    """The part of an expression that is the awaitable: `x` in `x.title`, `len(x)` and `x + 1`."""
+    for part in ast.iter_child_nodes(node):
+        if any(awaitable.root is root for awaitable in awaitables(cell.flow.values.get(part))):
+            return part
     return node.value if isinstance(node, (ast.Attribute, ast.Subscript)) else node
+
+
+_PLURAL = ("task", "future", "coroutine")
 
 
 def _article(awaitable: Awaitable) -> str:

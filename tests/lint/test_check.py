@@ -12,7 +12,7 @@ import pytest
 
 import asyncmagic
 from asyncmagic.diagnostics import Diagnostic
-from asyncmagic.lint import RULES
+from asyncmagic.lint import RULES, check
 
 
 async def fetch(x: int = 0) -> dict[str, int]:
@@ -264,3 +264,20 @@ def test_every_rule_answers_to_its_name() -> None:
         *["missing-async", "async-callback", "asyncio-run", "blocking-call", "sequential-awaits"],
         *["atomic-update", "swallowed-cancel", "unchecked-exceptions", "api-misuse"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("use", "message", "fix"),
+    [
+        ("print(len(x))", "`x` is a task, not its result: it is used as a value", "print(len(await x))"),
+        ("y = x + 1", "`x` is a task, not its result: it is used in an expression", "y = await x + 1"),
+        ("y = x.title", "`x` is a task, not its result: it is asked for `.title`", "y = (await x).title"),
+        ("y = sum(xs)", "`xs` holds tasks, not their results: it is added up", None),
+    ],
+)
+def test_the_part_that_is_to_be_awaited_is_named(use: str, message: str, fix: str | None) -> None:
+    source = (
+        f"async def nap(n): return n\nx = nap(1)\nxs = [nap(n) for n in range(3)]\n{use}\nawait asyncio.gather(*xs)"
+    )
+    (found,) = check(source, {"asyncio": asyncio}, agents=True)
+    assert (found.rule, found.line, found.message, found.fix) == ("missing-await", 4, message, fix)
