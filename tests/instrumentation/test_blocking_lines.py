@@ -281,15 +281,15 @@ def test_a_first_import_is_right_every_time(folder: str, tmp_path: Path, monkeyp
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def importing() -> None:
-        import slow_to_import  # noqa: F401  # <-
+        import imported_slowly  # noqa: F401  # <-
 
-    (tmp_path / folder / "slow_to_import.py").write_text(f"import time\n\ntime.sleep({HELD})\n")
+    (tmp_path / folder / "imported_slowly.py").write_text(f"import time\n\ntime.sleep({HELD})\n")
     found = []
     for _ in range(TIMES):
         found += [block.name for block in asyncio.run(blocks_of(importing))]
-        del sys.modules["slow_to_import"]
+        del sys.modules["imported_slowly"]
     # A module of the user's own is named by its line, one that is installed by the import of it.
-    expected = "slow_to_import.py:3" if folder == "project" else marked(importing)
+    expected = "imported_slowly.py:3" if folder == "project" else marked(importing)
     assert found == [expected] * TIMES
 
 
