@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -145,13 +147,17 @@ def test_a_function_that_calls_itself_ends() -> None:
 def test_a_cell_of_five_thousand_lines_takes_no_longer_than_allowed() -> None:
     source = "\n".join(f"x{i} = fetch({i})" for i in range(5000))
     asyncmagic.check("x = 1", NAMESPACE)
-    taken = []
-    for _ in range(3):
-        begin = time.thread_time()
-        asyncmagic.check(source, NAMESPACE)
-        taken.append(time.thread_time() - begin)
-    # Collecting the garbage of a thousand other tests is none of its work, and neither is a cold cache.
-    assert min(taken) < 0.25  # Parsing cannot be stopped; the rest stops after 50 ms.
+
+    def least(work: Callable[[str], object]) -> float:
+        taken = []
+        for _ in range(3):
+            begin = time.thread_time()
+            work(source)
+            taken.append(time.thread_time() - begin)
+        return min(taken)
+
+    # Parsing cannot be stopped; the rest stops after 50 ms. Without that it takes seconds.
+    assert least(lambda source: asyncmagic.check(source, NAMESPACE)) < 0.1 + 4 * least(ast.parse)
 
 
 def test_a_million_names_cost_nothing() -> None:
