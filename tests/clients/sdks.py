@@ -16,7 +16,10 @@ def say(text: str) -> list[dict[str, str]]:
 
 
 class Sdk:
-    """One SDK: where it asks, whose name the trace must give, whether it tries again by itself."""
+    """One SDK: where it asks, whose name the trace must give, whether it tries again by itself.
+
+    Each has `ask`, `stream`, `embed`, `ask_sync` and `stream_sync` as far as its library does.
+    """
 
     module = ""
     needs = ""
@@ -32,22 +35,7 @@ class Sdk:
         self.library: Any = importlib.import_module(self.module)
         self.url = f"http://{self.host}:{port}{self.path}"
 
-    async def ask(self, model: str, text: str, *, limit: int | None = None) -> None:
-        raise NotImplementedError
-
-    def stream(self, model: str, text: str) -> AsyncIterator[Any]:
-        raise NotImplementedError
-
-    async def embed(self, model: str, texts: list[str]) -> None:
-        raise NotImplementedError
-
     async def aclose(self) -> None: ...
-
-    def ask_sync(self, model: str, text: str) -> None:
-        raise NotImplementedError
-
-    def stream_sync(self, model: str, text: str) -> Iterator[Any]:
-        raise NotImplementedError
 
     def close(self) -> None: ...
 

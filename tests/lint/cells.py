@@ -40,14 +40,18 @@ class MarkedCell:
 
 
 def marked_cells() -> list[MarkedCell]:
-    """The cells of `cases/*.py`: parts that begin with `# %%`, marks such as `# expect: missing-await`."""
+    """The cells of `cases/*.py`: parts that begin with `# %%`, marks such as `# expect: missing-await`.
+
+    `# %% setup` is what runs before the cells below it; `# %% setup agents` is that of `cases/setups/agents.py`.
+    """
     found = []
     for path in sorted((HERE / "cases").glob("*.py")):
         parts = re.split(r"^# %%(.*)\n", path.read_text(), flags=re.MULTILINE)
         setup = ""
         for number, (kind, text) in enumerate(zip(parts[1::2], parts[2::2], strict=True)):
-            if kind.strip() == "setup":
-                setup = text
+            word, _, name = kind.strip().partition(" ")
+            if word == "setup":
+                setup = (HERE / "cases" / "setups" / f"{name}.py").read_text() if name else text
                 continue
             marks = [(line, _MARK.search(line_text)) for line, line_text in enumerate(text.split("\n"), 1)]
             expected = tuple(

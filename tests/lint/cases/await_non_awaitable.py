@@ -161,24 +161,7 @@ class Impl(Base):
 async def run(b: Base):
     return await b.go()
 await run(Impl())
-# %% setup
-import asyncio, json, time, random
-from dataclasses import dataclass, field
-from functools import partial
-async def ask(prompt, model="small", *, temperature=0.0):
-    await asyncio.sleep(0.001)
-    return f"answer to {prompt}"
-async def score(text):
-    await asyncio.sleep(0.001)
-    return len(text)
-async def rows(n=3):
-    await asyncio.sleep(0)
-    return [{"id": i, "q": str(i)} for i in range(n)]
-async def stream(n=3):
-    for i in range(n):
-        await asyncio.sleep(0)
-        yield f"tok{i}"
-questions = ["a", "bb", "ccc"]
+# %% setup everyday
 # %%
 await print("x")  # expect: await-non-awaitable
 # %%
@@ -254,52 +237,6 @@ async def main():
 await main()
 # %%
 first = await rows()[0]  # expect: missing-await
-# %% setup
-import asyncio
-from dataclasses import dataclass, field
-class Memory:
-    def __init__(self):
-        self.items = []
-    def remember(self, item):
-        self.items.append(item)
-    async def recall(self, query):
-        await asyncio.sleep(0)
-        return [i for i in self.items if query in i]
-    async def flush(self):
-        await asyncio.sleep(0)
-        self.items.clear()
-class Agent:
-    def __init__(self, name, memory=None):
-        self.name = name
-        self.memory = memory or Memory()
-        self.calls = 0
-    async def run(self, task):
-        await asyncio.sleep(0.001)
-        self.calls += 1
-        return f"{self.name}: {task}"
-    async def stream(self, task):
-        for w in task.split():
-            await asyncio.sleep(0)
-            yield w
-    async def __aenter__(self):
-        return self
-    async def __aexit__(self, *exc):
-        await self.memory.flush()
-    @classmethod
-    async def create(cls, name):
-        await asyncio.sleep(0)
-        return cls(name)
-    @staticmethod
-    async def ping():
-        return True
-    @property
-    def label(self):
-        return self.name.upper()
-    def spawn(self, task):
-        return asyncio.ensure_future(self.run(task))
-researcher = Agent("researcher")
-writer = Agent("writer")
-team = {"r": researcher, "w": writer}
-crew = [researcher, writer]
+# %% setup agents
 # %%
 await researcher.memory.remember("x")  # expect: await-non-awaitable

@@ -51,24 +51,7 @@ for i in range(3):
     jobs.append(fetch(i))
 more = {"x": [fetch(1)]}
 one = fetch(1) if more else 3
-# %% setup
-import asyncio, json, time, random
-from dataclasses import dataclass, field
-from functools import partial
-async def ask(prompt, model="small", *, temperature=0.0):
-    await asyncio.sleep(0.001)
-    return f"answer to {prompt}"
-async def score(text):
-    await asyncio.sleep(0.001)
-    return len(text)
-async def rows(n=3):
-    await asyncio.sleep(0)
-    return [{"id": i, "q": str(i)} for i in range(n)]
-async def stream(n=3):
-    for i in range(n):
-        await asyncio.sleep(0)
-        yield f"tok{i}"
-questions = ["a", "bb", "ccc"]
+# %% setup everyday
 # %%
 jobs = {q: ask(q) for q in questions}  # expect: coroutine-left
 # %%

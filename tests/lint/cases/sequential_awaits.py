@@ -113,24 +113,7 @@ for u in urls:
     history.append({"q": u})
     reply = await other(history)
     history.append(reply)
-# %% setup
-import asyncio, json, time, random
-from dataclasses import dataclass, field
-from functools import partial
-async def ask(prompt, model="small", *, temperature=0.0):
-    await asyncio.sleep(0.001)
-    return f"answer to {prompt}"
-async def score(text):
-    await asyncio.sleep(0.001)
-    return len(text)
-async def rows(n=3):
-    await asyncio.sleep(0)
-    return [{"id": i, "q": str(i)} for i in range(n)]
-async def stream(n=3):
-    for i in range(n):
-        await asyncio.sleep(0)
-        yield f"tok{i}"
-questions = ["a", "bb", "ccc"]
+# %% setup everyday
 # %%
 answers = [await ask(q) for q in questions]  # expect: sequential-awaits
 # %%
@@ -199,53 +182,7 @@ async def one(q):
     a = await ask(q)
     return await score(a)
 print(await asyncio.gather(*map(one, questions)))
-# %% setup
-import asyncio
-from dataclasses import dataclass, field
-class Memory:
-    def __init__(self):
-        self.items = []
-    def remember(self, item):
-        self.items.append(item)
-    async def recall(self, query):
-        await asyncio.sleep(0)
-        return [i for i in self.items if query in i]
-    async def flush(self):
-        await asyncio.sleep(0)
-        self.items.clear()
-class Agent:
-    def __init__(self, name, memory=None):
-        self.name = name
-        self.memory = memory or Memory()
-        self.calls = 0
-    async def run(self, task):
-        await asyncio.sleep(0.001)
-        self.calls += 1
-        return f"{self.name}: {task}"
-    async def stream(self, task):
-        for w in task.split():
-            await asyncio.sleep(0)
-            yield w
-    async def __aenter__(self):
-        return self
-    async def __aexit__(self, *exc):
-        await self.memory.flush()
-    @classmethod
-    async def create(cls, name):
-        await asyncio.sleep(0)
-        return cls(name)
-    @staticmethod
-    async def ping():
-        return True
-    @property
-    def label(self):
-        return self.name.upper()
-    def spawn(self, task):
-        return asyncio.ensure_future(self.run(task))
-researcher = Agent("researcher")
-writer = Agent("writer")
-team = {"r": researcher, "w": writer}
-crew = [researcher, writer]
+# %% setup agents
 # %% ok
 await researcher.memory.flush()
 hits = await researcher.memory.recall("x")
