@@ -45,10 +45,11 @@ class DeltaWriter:
         step: int = 1,
     ) -> None:
         self.layout = layout
-        self._keeps_content = keeps_content
+        self._dropped = frozenset[str]() if keeps_content else _CONTENT
         self._step = step  # of time, in microseconds
         self._kept = kept  # of spans that went well only these attributes, or all
         self._texts: dict[str, int] = {}
+        self._shapes: dict[tuple[str, ...], int] = {}  # which attributes a span has: the text that lists them
         self._new_texts: list[str] = []
         self._records: list[_Record] = []
         self._facts: list[tuple[Any, ...]] = []
@@ -109,12 +110,11 @@ class DeltaWriter:
             return ()
         # A copy made in one step: the watched threads go on writing.
         attributes = span.attributes.copy()
+        kept = None if self._kept is None or span.status == "ERROR" else self._kept
         pairs: list[tuple[str, Any]] = [
             (key, _short(value))
             for key, value in attributes.items()
-            if value is not None
-            and (self._keeps_content or key not in _CONTENT)
-            and (self._kept is None or key in self._kept or span.status == "ERROR")
+            if value is not None and key not in self._dropped and (kept is None or key in kept)
         ]
         if span.message:
             pairs.append(("message", _short(span.message)))
@@ -138,7 +138,11 @@ class DeltaWriter:
             pairs.append(("links", links))
         if not pairs:
             return ()
-        return (self._text("\n".join(plain(key) for key, _ in pairs)), *(value for _, value in pairs))
+        keys, values = zip(*pairs, strict=True)
+        shape = self._shapes.get(keys)
+        if shape is None:
+            shape = self._shapes[keys] = self._text("\n".join(map(plain, keys)))
+        return (shape, *values)
 
     def _time(self, time: int) -> int:
         """Return microseconds since the start of the run."""
@@ -273,10 +277,12 @@ _FIGURES = frozenset(
 
 
 def _short(value: Attribute) -> Any:
-    if value is None or isinstance(value, bool | int):
+    if isinstance(value, str):
+        return plain(value, _LONGEST_VALUE, keeps_lines=True)
+    if value is None or isinstance(value, int):
         return value
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else str(value)
     if isinstance(value, list | tuple):
         return [_short(item) for item in value[:100]]
-    return plain(str(value), _LONGEST_VALUE, keeps_lines=True)
+    return _short(str(value))

@@ -51,6 +51,7 @@ class Row:
     group: str = ""
     lane: int = -1
     lasts: list[int] = field(default_factory=list)  # the last span of each sub-row
+    full: tuple[int, int] = (0, 0)  # from this sub-row on, none is free before this time
 
     @property
     def is_empty(self) -> bool:
@@ -243,9 +244,7 @@ class Layout:
         is_below = parent >= 0 and self.row[parent] == row.index
         if is_below and span.kind == "http" and self.spans[parent].kind in CALL_KINDS:
             return self.sub[parent]
-        sub = self.sub[parent] + 1 if is_below else 0
-        while sub < len(row.lasts) and not self._is_free(row.lasts[sub], span.start):
-            sub += 1
+        sub = self._first_free(row, self.sub[parent] + 1 if is_below else 0, span.start)
         if sub >= MAX_SUBS:
             self.hidden_spans += 1
             return -1
@@ -253,6 +252,20 @@ class Layout:
             row.lasts.append(index)
         row.lasts[sub] = index
         return sub
+
+    def _first_free(self, row: Row, least: int, start: int) -> int:
+        """Return the first sub-row from `least` on that is free at `start`, a new one where there is none."""
+        full_from, full_until = row.full
+        if least >= full_from and start < full_until:
+            return len(row.lasts)
+        ends = [self.spans[last].end for last in row.lasts[least:]]
+        for sub, end in enumerate(ends, least):
+            if end is not None and end <= start:
+                return sub
+        known = [end for end in ends if end is not None]
+        if len(row.lasts) >= MAX_SUBS and len(known) == len(ends):
+            row.full = least, min(known, default=start)
+        return len(row.lasts)
 
     def _is_free(self, last: int, start: int) -> bool:
         end = self.spans[last].end

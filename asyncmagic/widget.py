@@ -248,8 +248,7 @@ class TimelineWidget(anywidget.AnyWidget):
         if trace is None:
             return
         try:
-            still: str = load("asyncmagic.exporters.html:to_still")(trace)
-            bundle = {"text/html": still, "text/plain": str(trace.export("text"))}
+            bundle: dict[str, str] = load("asyncmagic.exporters.output:to_still")(trace)
         except Exception:  # The run went on while it was drawn: the next one comes soon.
             logger.debug("a picture of the run so far could not be drawn", exc_info=True)
             bundle = {}
@@ -264,11 +263,7 @@ class TimelineWidget(anywidget.AnyWidget):
     def _replace(self) -> None:
         if self._trace is None:
             return
-        bundle = {"text/plain": self._words["headline"]}
-        for kind, name in (("text/plain", "text"), ("text/html", "html"), ("image/svg+xml", "svg")):
-            try:
-                bundle[kind] = str(self._trace.export(name))
-            except Exception:
-                logger.exception("the timeline could not be drawn as %s; your results are not affected", name)
+        drawn: dict[str, str] = load("asyncmagic.exporters.output:to_output")(self._trace)
         with self._lock:
+            bundle = {"text/plain": self._words["headline"], **drawn}
             update_display(bundle, raw=True, display_id=self._display_id)

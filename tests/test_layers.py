@@ -40,6 +40,7 @@ ACQUAINTED = {
     ("exporters.svg", "exporters.bars"),  # a picture, and the bars in its rows
     ("exporters.svg", "exporters.drawing"),  # what a picture shows, and what it is drawn with
     ("exporters.bars", "exporters.drawing"),
+    *(("exporters.output", f"exporters.{name}") for name in ("html", "svg", "text")),  # one run in all of them
     ("exporters.report", "exporters.text"),  # the report speaks in the same words
 }
 

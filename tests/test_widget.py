@@ -16,6 +16,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from asyncmagic import widget as module
 from asyncmagic.delta import MAGIC
+from asyncmagic.exporters import html, svg
 from asyncmagic.tracing import Trace, Tracer
 from asyncmagic.widget import TimelineWidget
 from tests.test_delta import read
@@ -205,7 +206,7 @@ def test_a_notebook_s_page_has_a_picture_early_and_the_widget_waits_until_the_pa
 
 
 def test_a_picture_that_cannot_be_drawn_leaves_the_live_timeline_alone(page, monkeypatch):
-    monkeypatch.setattr(module, "load", lambda _: lambda trace: 1 / 0)
+    monkeypatch.setattr(html, "still", lambda view: 1 / 0)
     timeline, tracer, trace = start(page)
     timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
     timeline.show()
@@ -215,6 +216,17 @@ def test_a_picture_that_cannot_be_drawn_leaves_the_live_timeline_alone(page, mon
     assert len(page.outputs) == 1
     tracer.end_trace(trace)
     timeline.finish()
+    assert set(page.outputs[-1][0]) == {"text/html", "image/svg+xml", "text/plain"}
+
+
+def test_what_cannot_be_drawn_is_missing_alone(page, monkeypatch, caplog):
+    monkeypatch.setattr(svg, "legend", lambda *_: 1 / 0)
+    timeline, tracer, trace = start(page)
+    timeline.show()
+    tracer.end_trace(trace)
+    timeline.finish()
+    assert set(page.outputs[-1][0]) == {"text/plain"}
+    assert "could not be drawn as image/svg+xml" in caplog.text
 
 
 def test_of_those_that_no_page_took_up_only_the_latest_few_wait(page):

@@ -11,8 +11,9 @@ from html import escape
 from asyncmagic.assets import read, viewer_script
 from asyncmagic.delta import write_trace
 from asyncmagic.exporters.svg import draw
+from asyncmagic.exporters.view import View
 from asyncmagic.layout import Layout, plain
-from asyncmagic.tracing.analysis import AgentFigures, Summary, summarize
+from asyncmagic.tracing.analysis import AgentFigures
 from asyncmagic.tracing.critical_path import critical_path
 from asyncmagic.tracing.model import Trace
 from asyncmagic.tracing.wording import duration
@@ -70,43 +71,48 @@ def to_html(trace: Trace) -> str:
 
     Without script it is a picture and a table. All letters are ASCII, so that no reader needs to know an encoding.
     """
-    layout = Layout.of(trace)
-    figures = summarize(trace)
+    return page(View(trace))
+
+
+def page(view: View) -> str:
+    """Return the timeline as HTML, see `to_html`."""
+    trace = view.trace
     header = {
         "seq": 0,
         "running": trace.is_running,
-        "headline": plain(figures.headline()),
+        "headline": plain(view.headline),
         "progress": "",
         "trace": trace.trace_id,
         "name": plain(trace.name),
-        "path": _critical_path(layout),
+        "path": _critical_path(view.layout),
     }
     script = (
         (_MOUNT + _LOADER)
         .replace("__VERSION__", _version())
         .replace("__SCRIPT__", _packed_viewer())
         .replace("__CSS__", json.dumps(read("timeline.css")))
-        .replace("__DATA__", base64.b64encode(write_trace(trace, layout, header)).decode())
+        .replace("__DATA__", base64.b64encode(write_trace(trace, view.layout, header)).decode())
     )
-    return _page(trace, layout, figures, script)
+    return _around(view, script)
 
 
-def to_still(trace: Trace) -> str:
+def still(view: View) -> str:
     """Return picture and table alone, as HTML that the live timeline of the run replaces on a page that has it."""
-    return _page(trace, Layout.of(trace), summarize(trace), _MOUNT)
+    return _around(view, _MOUNT)
 
 
-def _page(trace: Trace, layout: Layout, figures: Summary, script: str) -> str:
-    image = base64.b64encode(draw(trace, layout).encode()).decode()
-    script = script.replace("__TRACE__", trace.trace_id)
-    page = (
-        f'<div data-asyncmagic="{trace.trace_id}"><div class="am-paper"><style>{_PAPER}</style>'
-        f'<img alt="{escape(plain(figures.headline()))}" src="data:image/svg+xml;base64,{image}" '
-        f'style="max-width:100%;height:auto">{_table(figures.agents)}</div></div>'
+def _around(view: View, script: str) -> str:
+    key = view.trace.trace_id
+    image = base64.b64encode(draw(view).encode()).decode()
+    script = script.replace("__TRACE__", key)
+    written = (
+        f'<div data-asyncmagic="{key}"><div class="am-paper"><style>{_PAPER}</style>'
+        f'<img alt="{escape(plain(view.headline))}" src="data:image/svg+xml;base64,{image}" '
+        f'style="max-width:100%;height:auto">{_table(view.figures.agents)}</div></div>'
         f'<script>(async () => {{{script}}})().catch((error) => console.warn("asyncmagic: the picture stays", error));'
         "</script>"
     )
-    return page.encode("ascii", "xmlcharrefreplace").decode()
+    return written.encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _critical_path(layout: Layout) -> list[list[int]]:

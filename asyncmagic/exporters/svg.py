@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from weakref import WeakKeyDictionary
 
 from asyncmagic.exporters.bars import GUTTER, RIBBON, WIDTH, Detail, Painter
 from asyncmagic.exporters.drawing import fit, legend, n, nice_step, patterns, styles, tick
-from asyncmagic.layout import Block, Layout, begin, plain
-from asyncmagic.tracing.analysis import headline
+from asyncmagic.exporters.view import View
+from asyncmagic.layout import Block, begin, plain
 from asyncmagic.tracing.limits import place
 from asyncmagic.tracing.model import Trace
 
@@ -22,43 +21,36 @@ _GLYPHS = {"open": "•", "done": "✓", "failed": "✕", "cancelled": "⊘"}
 
 def to_svg(trace: Trace) -> str:
     """Return the timeline as an SVG picture: light or dark as the reader's system is, its text selectable."""
-    return draw(trace, Layout.of(trace))
+    return draw(View(trace))
 
 
-_drawn: WeakKeyDictionary[Trace, tuple[int, Detail, str]] = WeakKeyDictionary()
-
-
-def draw(trace: Trace, layout: Layout) -> str:
+def draw(view: View) -> str:
     """Return the picture with as much detail as the size that a notebook can bear allows."""
-    is_running = trace.is_running
-    count, detail, picture = _drawn.get(trace, (0, Detail(), ""))
-    if is_running or count != len(layout.spans):
-        detail = detail if count or len(layout.spans) < 2_000 else Detail(1.6, has_edges=False)
-        picture = _Picture(trace, layout, detail).svg()
-        while len(picture) > _MOST_BYTES and detail.pixel < 50:
-            detail = detail.less(len(picture) / _MOST_BYTES)
-            picture = _Picture(trace, layout, detail).svg()
-        _drawn[trace] = (-1 if is_running else len(layout.spans), detail, picture)
-    return picture
+    if view.svg is None:
+        detail = Detail() if len(view.layout.spans) < 2_000 else Detail(1.6, has_edges=False)
+        view.svg = _Picture(view, detail).svg()
+        while (excess := len(view.svg) / _MOST_BYTES) > 1 and detail.pixel < 50:
+            detail = detail.less(excess)
+            view.svg = _Picture(view, detail).svg()
+    return view.svg
 
 
 class _Picture:
     """One drawing."""
 
-    def __init__(self, trace: Trace, layout: Layout, detail: Detail) -> None:
-        self.trace = trace
-        self.layout = layout
-        self.painter = Painter(layout, detail)
-        self.blocks = layout.blocks()
+    def __init__(self, view: View, detail: Detail) -> None:
+        self.view = view
+        self.layout = view.layout
+        self.painter = Painter(view.layout, detail)
 
     def svg(self) -> str:
         top = _HEAD + _STRIP + _AXIS
         y: float = top + (15 if self.layout.bands else 0)
+        blocks = self.view.blocks
         bodies: list[str] = []
-        for number, block in enumerate(self.blocks):
+        for number, block in enumerate(blocks):
             if y > _MOST_HEIGHT:
-                rest = len(self.blocks) - number
-                bodies.append(f'<text class="m" x="8" y="{y + 16:.0f}">… {rest:,} more rows</text>')
+                bodies.append(_more(len(blocks) - number, 8, y))
                 y += 24
                 break
             body, height = self._block(block, y)
@@ -68,11 +60,11 @@ class _Picture:
             y += height
         around = [*self._axis(top, y), *bodies, *self._bands(top, y), *self.painter.labels, *self._handoffs()]
         key, bottom = legend(self.painter.used, y + 8, WIDTH)
-        title = escape(plain(headline(self.trace)))
+        title = escape(plain(self.view.headline))
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {n(bottom)}" width="{WIDTH}" '
             f'height="{n(bottom)}" role="img" aria-label="{title}">'
-            f"<title>{escape(plain(self.trace.name))}: {title}</title><style>{styles(self.painter.used)}</style>"
+            f"<title>{escape(plain(self.view.trace.name))}: {title}</title><style>{styles(self.painter.used)}</style>"
             f"<defs>{patterns(self.painter.used)}</defs>"
             f'<rect class="page" width="{WIDTH}" height="{n(bottom)}" rx="8"/>'
             f'<text class="h" x="8" y="21">{title}</text>{self._strip(_HEAD, _STRIP - 4)}{"".join(around)}'
@@ -85,6 +77,10 @@ class _Picture:
         y, count, drawn = top + _PAD, len(block.lines), []
         lane: float = 14 if count <= 12 else 9 if count <= 30 else max(2, min(6, round(320 / count)))
         for sub, line in enumerate(block.lines):
+            if y > _MOST_HEIGHT:
+                drawn.append(_more(count - sub, GUTTER + 8, y - 6))
+                y += 18
+                break
             if block.is_folded:
                 height, gap = lane, 2 if lane > 5 else 1
             else:
@@ -187,3 +183,7 @@ class _Picture:
                     f'C{n(right + 16)} {n(y + height / 2)} {n(left)} {n(end + bend)} {n(left)} {n(end)}"/>'
                     f'<path class="arrow" d="M{n(left)} {n(end)}l-4 {tip}h8z"/>'
                 )
+
+
+def _more(rows: int, x: float, y: float) -> str:
+    return f'<text class="m" x="{n(x)}" y="{n(y + 16)}">… {rows:,} more rows</text>'

@@ -11,9 +11,10 @@ from itertools import groupby, pairwise
 from typing import TypeVar
 
 from asyncmagic.exporters.terminal import Piece, Terminal, cells, fit, safe
-from asyncmagic.layout import CALL_KINDS, Block, Layout, Row, begin, states_of
+from asyncmagic.exporters.view import View
+from asyncmagic.layout import CALL_KINDS, Block, Row, begin, states_of
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.analysis import first_token_words, headline, progress
+from asyncmagic.tracing.analysis import first_token_words, progress
 from asyncmagic.tracing.intervals import most_at_once
 from asyncmagic.tracing.limits import place
 from asyncmagic.tracing.model import Span, Trace
@@ -51,7 +52,12 @@ def to_text(trace: Trace, *, width: int | None = None, color: bool | None = None
     `width` is in columns, at least 60; left out, it is the terminal's. `color` asks for ANSI colours; left out, they
     are used on a terminal unless `NO_COLOR` is set. Of very many agents, those that failed or were slowest are shown.
     """
-    return _Timeline(trace, Terminal.of(width, color)).text()
+    return draw(View(trace), width=width, color=color)
+
+
+def draw(view: View, *, width: int | None = None, color: bool | None = None) -> str:
+    """Return the timeline as text, see `to_text`."""
+    return _Timeline(view, Terminal.of(width, color)).text()
 
 
 @dataclass(slots=True)
@@ -66,10 +72,10 @@ class _Line:
 
 
 class _Timeline:
-    def __init__(self, trace: Trace, terminal: Terminal) -> None:
-        self.trace = trace
+    def __init__(self, view: View, terminal: Terminal) -> None:
+        self.view = view
         self.terminal = terminal
-        self.layout = Layout.of(trace)
+        self.layout = view.layout
         self.start = self.layout.origin
         self.end = max(self.layout.end, self.start + 1)
         self.used: set[str] = set()
@@ -86,9 +92,9 @@ class _Timeline:
         names = min(max((cells(safe(line.label)) for line in lines), default=0), third)
         notes = min(max((cells(safe(line.note)) for line in lines), default=0), third)
         width = self.terminal.width - names - notes - 4
-        drawn: list[list[Piece]] = [[(headline(self.trace), "bold")]]
-        if self.trace.is_running:
-            drawn.append([(progress(self.trace), "")])
+        drawn: list[list[Piece]] = [[(self.view.headline, "bold")]]
+        if self.view.trace.is_running:
+            drawn.append([(progress(self.view.trace), "")])
         drawn.append([(" " * (names + 2) + self._axis(width), "dim")])
         for line in lines:
             label, note = fit(line.label, names), fit(line.note, notes)
@@ -102,7 +108,7 @@ class _Timeline:
     # -- lines
 
     def _rows(self) -> Iterator[_Line]:
-        blocks = [block for block in self.layout.blocks() if self._is_worth_a_block(block)]
+        blocks = [block for block in self.view.blocks if self._is_worth_a_block(block)]
         shown = _worst(blocks, lambda block: self._badness(max(map(self._owner, block.rows), key=self._badness)))
         subs = min(_MOST_SUBS, max(_MOST_LINES // max(len(shown), 1) - 1, 0))
         for block in shown:

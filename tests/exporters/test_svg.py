@@ -64,9 +64,23 @@ def test_it_is_well_formed_and_holds_nothing_that_could_run(trace):
     assert not any(name.startswith("on") or "href" in name for element in elements for name in element.attrib)
 
 
-@pytest.mark.parametrize("trace", [lambda: queue(500), lambda: queue(3_000), lambda: large(10_000)])
+def wide(count: int) -> Trace:
+    """One agent that does so much at once: a sub-row for each."""
+    script = Script("wide")
+    agent = script.start("agent", 0, state="running")
+    for number in range(count):
+        script.span(f"ask {number}", 1 + number % 7, 900 + number % 90, "http", agent)
+    script.tracer.end_span(agent, end=ms(1_000))
+    return script.end(1_000)
+
+
+@pytest.mark.parametrize("trace", [lambda: queue(500), lambda: queue(3_000), lambda: large(10_000), lambda: wide(900)])
 def test_large_runs_stay_below_thirty_kilobytes(trace):
     assert len(trace().to_svg().encode()) < 30_000
+
+
+def test_what_stands_below_the_picture_s_end_is_counted():
+    assert [text for text in texts(wide(190).to_svg()) if "more" in text] == ["… 140 more rows"]
 
 
 def test_five_hundred_calls_are_drawn_one_by_one():
