@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from asyncmagic.layout import Layout, Thinner, plain
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.model import STATES, Attribute, Kind, Span, Trace
+from asyncmagic.tracing.model import STATES, Attribute, Attributes, Kind, Span, SpanEvent, Trace
 from asyncmagic.tracing.wording import count
 
 MAGIC = 0x31544D41  # "AMT1" in little endian
@@ -28,6 +28,8 @@ _COMPRESS_ABOVE = 600
 _LONGEST_VALUE = 4_000
 
 _Record = tuple[int, int, int | None, int | None, int, int, int]
+#: What a span says beside its times, when it was last sent: attributes, message, events, links, tasks not shown.
+_Told = tuple[Attributes, str, list[SpanEvent], list[tuple[int, str]], int | None]
 
 
 class DeltaWriter:
@@ -48,11 +50,11 @@ class DeltaWriter:
         self._dropped = frozenset[str]() if keeps_content else _CONTENT
         self._step = step  # of time, in microseconds
         self._kept = kept  # of spans that went well only these attributes, or all
-        self._texts: dict[str, int] = {}
-        self._shapes: dict[tuple[str, ...], int] = {}  # which attributes a span has: the text that lists them
-        self._new_texts: list[str] = []
+        self._texts: list[str] = []
+        self._texts_sent = 0
+        self._numbers: dict[str | tuple[str, ...], int] = {}  # of the texts; the names of a span's attributes are one
         self._records: list[_Record] = []
-        self._facts: list[tuple[Any, ...]] = []
+        self._told: list[_Told | None] = []
         self._thinners: dict[int, Thinner] = {}
         self._states_sent: dict[int, tuple[int, Any]] = {}  # how many settled changes, and the open one
 
@@ -69,19 +71,20 @@ class DeltaWriter:
             if not known or self._records[index] != record:
                 self._records[index] = record
                 records.append((index, record))
-            fact = self._fact(index, span)
-            if self._facts[index] != fact:
-                self._facts[index] = fact
-                facts.append([index, *fact])
+            told = self._tell(index, span)
+            if self._told[index] != told and told is not None:
+                self._told[index] = told
+                if fact := self._fact(span, *told):
+                    facts.append([index, *fact])
         changed_rows, self.layout.changed_rows = self.layout.changed_rows, set()
         states = [change for index in indexes for change in self._states(index, now)]
         return self._pack(header, records, facts, states, sorted(changed_rows), now)
 
     def write_all(self, header: Mapping[str, Any], *, now: int) -> bytes:
         """Return everything, for a reader who knows nothing, and note it as sent."""
-        self._new_texts = list(self._texts)
+        self._texts_sent = 0
         self._records.clear()
-        self._facts.clear()
+        self._told.clear()
         self._states_sent.clear()
         self.layout.changed_rows = set(range(len(self.layout.rows)))
         return self.write(range(len(self.layout.spans)), {**header, "all": 1}, now=now)
@@ -89,13 +92,13 @@ class DeltaWriter:
     def _grow(self, index: int) -> None:
         while len(self._records) <= index:
             self._records.append((-1, 0, None, None, 0, 0, 0))
-            self._facts.append(())
+            self._told.append(None)
 
     def _record(self, index: int, span: Span) -> _Record:
         events = list(span.events) if span.events else ()
         first = next((event.time for event in events if event.name == semconv.EVENT_FIRST_CHUNK), None)
         return (
-            self._text(plain(span.name)),
+            self._text(span.name),
             self.layout.row[index],
             span.end,
             first,
@@ -104,20 +107,36 @@ class DeltaWriter:
             _OUTCOME_CODES[span.outcome],
         )
 
-    def _fact(self, index: int, span: Span) -> tuple[Any, ...]:
+    def _tell(self, index: int, span: Span) -> _Told | None:
         internal = self.layout.internal_counts.get(index)
         if not (span.attributes or span.message or span.events or span.links or internal):
-            return ()
-        # A copy made in one step: the watched threads go on writing.
-        attributes = span.attributes.copy()
+            return None
+        links = [
+            (self.layout.index[link.span_id], link.name)
+            for link in list(span.links)
+            # A handoff is drawn in the row of the agent that it comes from: the arrow begins there anyway.
+            if link.span_id in self.layout.index and link.name != "from"
+        ]
+        # Copies, each made in one step: the watched threads go on writing.
+        return span.attributes.copy(), span.message, list(span.events), links, internal
+
+    def _fact(
+        self,
+        span: Span,
+        attributes: Attributes,
+        message: str,
+        events: list[SpanEvent],
+        links: list[tuple[int, str]],
+        internal: int | None,
+    ) -> tuple[Any, ...]:
         kept = None if self._kept is None or span.status == "ERROR" else self._kept
         pairs: list[tuple[str, Any]] = [
             (key, _short(value))
             for key, value in attributes.items()
             if value is not None and key not in self._dropped and (kept is None or key in kept)
         ]
-        if span.message:
-            pairs.append(("message", _short(span.message)))
+        if message:
+            pairs.append(("message", _short(message)))
         if internal:
             pairs.append(("not shown", count(internal, "library task")))
         pairs += [
@@ -125,34 +144,26 @@ class DeltaWriter:
                 f"event {plain(event.name)}",
                 [(event.time - self.layout.origin) // 1000, *map(_short, event.attributes.values())],
             )
-            for event in list(span.events)[:20]
+            for event in events[:20]
             if event.name != semconv.EVENT_FIRST_CHUNK
         ]
-        links = [
-            [self.layout.index[link.span_id], plain(link.name)]
-            for link in list(span.links)
-            # A handoff is drawn in the row of the agent that it comes from: the arrow begins there anyway.
-            if link.span_id in self.layout.index and link.name != "from"
-        ]
         if links:
-            pairs.append(("links", links))
+            pairs.append(("links", [[index, plain(name)] for index, name in links]))
         if not pairs:
             return ()
         keys, values = zip(*pairs, strict=True)
-        shape = self._shapes.get(keys)
-        if shape is None:
-            shape = self._shapes[keys] = self._text("\n".join(map(plain, keys)))
-        return (shape, *values)
+        return (self._text(keys), *values)
 
     def _time(self, time: int) -> int:
         """Return microseconds since the start of the run."""
         return (time - self.layout.origin) // (1000 * self._step) * self._step
 
-    def _text(self, text: str) -> int:
-        number = self._texts.get(text)
+    def _text(self, text: str | tuple[str, ...]) -> int:
+        """Return the number by which the reader knows a text, or lines of texts."""
+        number = self._numbers.get(text)
         if number is None:
-            number = self._texts[text] = len(self._texts)
-            self._new_texts.append(text)
+            number = self._numbers[text] = len(self._texts)
+            self._texts.append(plain(text) if isinstance(text, str) else "\n".join(map(plain, text)))
         return number
 
     def _states(self, index: int, now: int) -> Iterable[tuple[int, int, int, int, int]]:
@@ -169,7 +180,7 @@ class DeltaWriter:
         # The reader forgets what stands after the first change it gets: one is sent even where one only went away.
         known = sent if sent < len(thinner.changes) or open_changes else sent - 1
         for position, (time, state, detail) in enumerate(thinner.changes[known:] + open_changes, known):
-            yield index, position, time, STATES.index(state), self._text(plain(detail or ""))
+            yield index, position, time, STATES.index(state), self._text(detail or "")
         self._states_sent[index] = (len(thinner.changes), open_changes)
 
     def _pack(
@@ -187,11 +198,11 @@ class DeltaWriter:
             head["rows"] = [
                 [
                     row.index,
-                    self._text(plain(row.name)),
+                    self._text(row.name),
                     row.owner,
                     row.parent,
                     row.depth,
-                    self._text(plain(row.group)),
+                    self._text(row.group),
                     row.lane,
                 ]
                 for row in (layout.rows[index] for index in rows)
@@ -200,8 +211,9 @@ class DeltaWriter:
             head["facts"] = facts
         if layout.hidden_spans:
             head["hidden"] = layout.hidden_spans
-        if self._new_texts:
-            head["texts"], self._new_texts = self._new_texts, []
+        if self._texts_sent < len(self._texts):
+            head["texts"] = self._texts[self._texts_sent :]
+            self._texts_sent = len(self._texts)
         json_bytes = json.dumps(head, separators=(",", ":")).encode()
         json_bytes += b" " * (-len(json_bytes) % 8)
 
@@ -229,7 +241,7 @@ class DeltaWriter:
         columns += [subs, kinds, outcomes, array("B", [change[3] for change in states])]
         data = struct.pack("<IIII", MAGIC, len(json_bytes), len(records), len(states)) + json_bytes
         data += b"".join(column.tobytes() for column in columns)
-        return zlib.compress(data, 6) if len(data) > _COMPRESS_ABOVE else data
+        return zlib.compress(data, 6 if "all" in header else 1) if len(data) > _COMPRESS_ABOVE else data
 
 
 def write_trace(trace: Trace, layout: Layout, header: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from typing import TextIO
 from asyncmagic.layout import plain
 from asyncmagic.tracing.analysis import progress
 from asyncmagic.tracing.model import Span, Trace
+from asyncmagic.tracing.reading import Reading
 
 logger = logging.getLogger("asyncmagic")
 
@@ -72,7 +73,8 @@ class TerminalTimeline:
             if trace is None:
                 continue
             began = time.perf_counter()
-            line = f"{plain(self._trace_name, 30)}: {progress(trace)}"[: shutil.get_terminal_size().columns - 1]
+            room = shutil.get_terminal_size().columns - 1
+            line = f"{plain(self._trace_name, 30)}: {progress(Reading(trace))}"[:room]
             self._write(f"\r{line.ljust(width)}")
             width = len(line)
             pause = max(_PERIOD, 20 * (time.perf_counter() - began))

@@ -21,6 +21,7 @@ from asyncmagic.layout import Layout, plain
 from asyncmagic.registry import load
 from asyncmagic.tracing.analysis import headline, progress
 from asyncmagic.tracing.model import Span, Trace
+from asyncmagic.tracing.reading import Reading
 
 logger = logging.getLogger("asyncmagic")
 
@@ -29,7 +30,7 @@ _waiting: deque[TimelineWidget] = deque(maxlen=4)
 
 #: Seconds between two deltas, and how much of its own time the flusher may at most be busy.
 _PERIOD = 0.05
-_MOST_BUSY = 0.05
+_MOST_BUSY = 0.02
 _BURST = 0.2
 _HEARTBEAT = 0.25
 #: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
@@ -217,12 +218,10 @@ class TimelineWidget(anywidget.AnyWidget):
         at = time.monotonic()
         if at >= self._words_at or not trace.is_running or everything:
             used = time.thread_time()
-            words = {
-                "headline": plain(headline(trace, now=now)),
-                "progress": progress(trace, now=now) if trace.is_running else "",
-            }
+            read = Reading(trace, now)
+            words = {"headline": plain(headline(read)), "progress": progress(read) if trace.is_running else ""}
             # Counting a large run takes a moment; it is done as seldom as keeps it cheap.
-            self._words_at = at + max(0.5, (time.thread_time() - used) * 100)
+            self._words_at = at + max(0.5, (time.thread_time() - used) * 200)
             if words != self._words or everything:
                 self._words = words
                 header.update(words)

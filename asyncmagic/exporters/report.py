@@ -72,7 +72,7 @@ def _run(trace: Trace, summary: Summary, width: int) -> _Section:
     if summary.dropped_spans:
         facts.append(("not kept", count(summary.dropped_spans, "span")))
     section: _Section = [[(safe(f"{trace.name} · {summary.headline()}"), "bold")]]
-    section += [[(progress(trace), "")]] if summary.is_running else []
+    section += [[(progress(Reading(trace)), "")]] if summary.is_running else []
     section += [[(f"{_INDENT}{name:<14}", "dim"), (value, "")] for name, value in facts]
     if summary.limited_by:
         section += [[]]

@@ -18,6 +18,7 @@ from asyncmagic.tracing.analysis import first_token_words, progress
 from asyncmagic.tracing.intervals import most_at_once
 from asyncmagic.tracing.limits import place
 from asyncmagic.tracing.model import Span, Trace
+from asyncmagic.tracing.reading import Reading
 from asyncmagic.tracing.wording import duration
 
 #: More agents than this are cut down to those that failed or were slowest.
@@ -94,7 +95,7 @@ class _Timeline:
         width = self.terminal.width - names - notes - 4
         drawn: list[list[Piece]] = [[(self.view.headline, "bold")]]
         if self.view.trace.is_running:
-            drawn.append([(progress(self.view.trace), "")])
+            drawn.append([(progress(Reading(self.view.trace)), "")])
         drawn.append([(" " * (names + 2) + self._axis(width), "dim")])
         for line in lines:
             label, note = fit(line.label, names), fit(line.note, notes)

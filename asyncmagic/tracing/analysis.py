@@ -167,20 +167,18 @@ def summarize(trace: Trace, *, now: int | None = None) -> Summary:
     )
 
 
-def headline(trace: Trace, *, now: int | None = None) -> str:
+def headline(read: Reading) -> str:
     """Return the headline of a trace, see `Summary.headline`; cheaper than `summarize`, above all while it runs."""
-    read = Reading(trace, now)
     counts = _counts(read)
     return (counts if counts.is_running else replace(counts, **_speed(read, *_at_work(read)))).headline()
 
 
-def progress(trace: Trace, *, now: int | None = None) -> str:
+def progress(read: Reading) -> str:
     """Return how far a run is: `137 of 500 done, 8 in flight, 2 failed, about 40 s left`.
 
     The time left is an estimate: each agent in flight takes as long as the mean of those done, and those queued share
     the places in flight. Nothing is said of it before the first agent is done, nor when all take longer than that.
     """
-    read = Reading(trace, now)
     times: dict[Outcome, list[float]] = defaultdict(list)
     queued = 0
     for agent in read.agents:

@@ -10,6 +10,7 @@ import pytest
 from asyncmagic.tracing import Span, Trace, Tracer, semconv
 from asyncmagic.tracing.analysis import Percentiles, first_token_words, headline, progress, summarize
 from asyncmagic.tracing.joined import joined
+from asyncmagic.tracing.reading import Reading
 from tests.timelines import Script, ms, queue, workshop
 
 
@@ -142,10 +143,10 @@ def test_a_running_trace_is_cut_off_at_now_and_claims_nothing_yet() -> None:
     script = Script()
     script.span("a", 0, 400)
     script.start("b", 100)
-    assert headline(script.trace, now=ms(900)) == "2 agents · 0.90 s so far"
+    assert headline(Reading(script.trace, ms(900))) == "2 agents · 0.90 s so far"
     summary = summarize(script.trace, now=ms(900))
     assert (summary.is_running, summary.wall, summary.agents_time) == (True, 0.9, pytest.approx(1.2))
-    assert headline(script.trace, now=ms(900)) == summary.headline()
+    assert headline(Reading(script.trace, ms(900))) == summary.headline()
 
 
 def test_a_span_that_was_left_open_ends_with_the_run() -> None:
@@ -186,7 +187,7 @@ def test_a_trace_of_nothing_has_empty_figures() -> None:
         "first_token": None,
         "dropped_spans": 0,
     }
-    assert (summary.headline(), progress(script.trace)) == ("0 ms", "0 of 0 done")
+    assert (summary.headline(), progress(Reading(script.trace))) == ("0 ms", "0 of 0 done")
 
 
 def test_progress_counts_by_outcome_and_estimates_what_is_left() -> None:
@@ -198,21 +199,21 @@ def test_progress_counts_by_outcome_and_estimates_what_is_left() -> None:
             script.states(agent, (0 if index < 4 else 1000, "running"))
         if index < 4:
             script.tracer.end_span(agent, end=ms(1000), error="ValueError" if index == 3 else None)
-    assert progress(script.trace, now=ms(1500)) == "3 of 20 done, 4 in flight, 1 failed, about 4 s left"
+    assert progress(Reading(script.trace, ms(1500))) == "3 of 20 done, 4 in flight, 1 failed, about 4 s left"
 
 
 def test_progress_says_nothing_of_the_time_left_before_an_agent_is_done() -> None:
     script = Script()
     script.start("a", 0)
     script.start("b", 0)
-    assert progress(script.trace, now=ms(500)) == "0 of 2 done, 2 in flight"
+    assert progress(Reading(script.trace, ms(500))) == "0 of 2 done, 2 in flight"
 
 
 def test_progress_guesses_nothing_where_all_take_longer_than_those_done() -> None:
     script = Script()
     script.start("slow", 0)
     script.span("quick", 0, 100)
-    assert progress(script.trace, now=ms(500)) == "1 of 2 done, 1 in flight"
+    assert progress(Reading(script.trace, ms(500))) == "1 of 2 done, 1 in flight"
 
 
 def test_agents_one_after_another_are_not_said_to_be_as_long_as_the_longest() -> None:
@@ -223,7 +224,7 @@ def test_agents_one_after_another_are_not_said_to_be_as_long_as_the_longest() ->
 
 
 def test_a_finished_run_has_no_time_left() -> None:
-    assert progress(queue()) == "490 of 500 done, 10 failed"
+    assert progress(Reading(queue())) == "490 of 500 done, 10 failed"
 
 
 def big(agents: int, calls: int) -> Trace:
@@ -259,9 +260,9 @@ def test_a_hundred_thousand_spans_are_summed_up_in_a_moment() -> None:
 
 def test_several_runs_in_one_picture_are_told_each_with_its_time() -> None:
     two = joined("compare", {"one after another": queue(3, 1), "together": queue(3, 3)})
-    assert headline(two) == "one after another 0.42 s · together 0.18 s · 6 agents · 6 tokens"
+    assert headline(Reading(two)) == "one after another 0.42 s · together 0.18 s · 6 agents · 6 tokens"
     many = joined("repeat", {f"run {number}": queue(3, number) for number in (1, 2, 3, 4)})
-    assert headline(many) == "4 runs of 0.18 s to 0.42 s · 12 agents · 12 tokens"
+    assert headline(Reading(many)) == "4 runs of 0.18 s to 0.42 s · 12 agents · 12 tokens"
 
 
 def test_waiting_for_a_turn_is_no_work_and_what_the_run_was_held_by() -> None:
