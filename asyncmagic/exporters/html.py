@@ -32,8 +32,8 @@ _PAPER = (
 _MOUNT = """
   const places = [...document.querySelectorAll('[data-asyncmagic="__TRACE__"]:not([data-taken])')];
   const pictures = places.map((place) => place.querySelector("img").src);
-  const live = globalThis.__asyncmagic?.get("__TRACE__");
-  for (const place of live ? places : []) live.mount(place);
+  const live = () => globalThis.__asyncmagic?.get("__TRACE__");
+  for (const place of places) live()?.mount(place);
 """
 
 #: Runs on the page when the run is over: what is saved here is shown, with the zoom and selection of the live view.
@@ -49,11 +49,13 @@ _LOADER = """
   }
   const { TraceStore, Timeline, unpack } = await viewers.get("__VERSION__");
   const data = await unpack(bytes("__DATA__"));
-  await live?.queue;
-  const store = live?.store ?? new TraceStore();
-  store.apply(data);
   const picture = await (await fetch(pictures[0])).text();
-  for (const place of live ? [] : places) {
+  await live()?.queue;
+  // The live timeline of a short run may have come, and taken its place, only meanwhile.
+  const run = live();
+  const store = run?.store ?? new TraceStore();
+  store.apply(data);
+  for (const place of places.filter(({ dataset }) => !dataset.taken)) {
     const style = document.createElement("style");
     style.textContent = __CSS__;
     const host = document.createElement("div");
@@ -62,7 +64,7 @@ _LOADER = """
     new Timeline(host, store);
   }
   for (const place of places) place.querySelector(".asyncmagic").timeline.picture = picture;
-  if (!store.header.running) live?.end();
+  if (!store.header.running) run?.end();
 """
 
 

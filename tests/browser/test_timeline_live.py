@@ -128,9 +128,8 @@ def test_timelines_on_one_page_know_each_its_own_run(notebook, app):
     page = notebook([LOAD, AGENTS, others, "os.remove('go')"], app=app)
     page.run_cell(0)
     names = f"{TIMELINES}.map((each) => {{ each.draw(); return each.geometry.blocks.map(({{ name }}) => name); }})"
-    started(page)
     go_on(page)
-    page.wait_idle()
+    page.run_cell(1)  # is over before the page has made its view
     page.run_cell(3)
     started(page, 2)
     page.page.wait_for_function(f"() => {TIMELINES}.length === 2")

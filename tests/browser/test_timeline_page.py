@@ -314,3 +314,30 @@ def test_a_lost_delta_is_asked_for(live):
     late = writer.write(range(5, 20), {"seq": 1}, now=trace.end)
     view.page.evaluate("text => model.tell(text)", base64.b64encode(late).decode())
     view.page.wait_for_function("() => window.sent.some(({ type }) => type === 'resend')")
+
+
+#: What a notebook does when a cell's output is replaced: the old one goes, scripts of the new one run.
+REPLACE = """html => {
+  const here = document.querySelector("#here");
+  here.innerHTML = html;
+  for (const old of here.querySelectorAll("script")) {
+    const script = document.createElement("script");
+    script.textContent = old.textContent;
+    old.replaceWith(script);
+  }
+}"""
+
+
+@pytest.mark.parametrize("delay", [0, 1, 3, 10, 30, 100])
+def test_a_run_whose_first_news_comes_with_its_end_is_shown_once(live, delay):
+    view, trace = live(), workshop()
+    header = {"seq": 0, "running": False, "trace": trace.trace_id, "headline": "over"}
+    delta = DeltaWriter(Layout.of(trace)).write_all(header, now=trace.end)
+    view.page.evaluate(
+        f"([delta, html, delay]) => {{ setTimeout(() => model.tell(delta), delay); ({REPLACE})(html); }}",
+        [base64.b64encode(delta).decode(), trace.to_html(), delay],
+    )
+    view.page.wait_for_function("() => document.querySelector('.asyncmagic')?.timeline.picture")
+    view.page.wait_for_timeout(delay + 100)
+    assert view.page.locator(".asyncmagic").count() == 1
+    assert view.ask("t.geometry.blocks.length") == 6
