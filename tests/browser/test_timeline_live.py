@@ -102,6 +102,9 @@ def test_a_page_opened_anew_during_the_run_shows_it_and_what_it_came_to(notebook
     page.page.goto("about:blank")
     page.open(is_busy=True)
     page.output(1).locator("img[alt^='2 agents']").wait_for()
+    page.page.wait_for_function(f"() => {TIMELINES}[0]?.store.header.running")
+    before = page.page.evaluate(f"{TIMELINES}[0].store.received.now")
+    page.page.wait_for_function(f"() => {TIMELINES}[0].store.received.now > {before}")
     go_on(page)
     page.page.wait_for_function(f"() => {TIMELINES}[0]?.store.header.running === false")
     assert page.page.evaluate(f"[...{TIMELINES}[0].store.outcome.slice(1, 3)]") == [1, 1]
