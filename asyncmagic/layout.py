@@ -18,6 +18,8 @@ MAX_SUBS = 200
 OWNER_KINDS = frozenset(("cell", "task", "thread", "process", "invoke_agent"))
 CALL_KINDS = frozenset(("chat", "embeddings"))
 
+_NEVER = 1 << 63
+
 _INDEX_IN_NAME = re.compile(r"(\[.*\]|[-_ ]?\d+)$", re.DOTALL)
 # Control characters and those that turn the direction of the text around them would change what a reader sees.
 _UNSEEN = re.compile(
@@ -51,7 +53,6 @@ class Row:
     group: str = ""
     lane: int = -1
     lasts: list[int] = field(default_factory=list)  # the last span of each sub-row
-    full: tuple[int, int] = (0, 0)  # from this sub-row on, none is free before this time
 
     @property
     def is_empty(self) -> bool:
@@ -105,6 +106,7 @@ class Layout:
         self._in_agent: list[bool] = []
         self._agent_rows: dict[tuple[int, str], int] = {}
         self._groups: dict[tuple[int, str], _Group] = {}
+        self._full: dict[int, tuple[int, int]] = {}  # rows by index: from which sub-row on none is free, and until when
 
     @classmethod
     def of(cls, trace: Trace, spans: Iterable[Span] | None = None) -> Layout:
@@ -132,6 +134,7 @@ class Layout:
         """
         given = sorted(spans, key=lambda span: (span.start, span.span_id))
         changed = [span for span in given if not span.is_internal]
+        self._full.clear()  # what was open then may have ended
         for span in changed:
             if span.span_id not in self.index:
                 self._place(span)
@@ -255,16 +258,15 @@ class Layout:
 
     def _first_free(self, row: Row, least: int, start: int) -> int:
         """Return the first sub-row from `least` on that is free at `start`, a new one where there is none."""
-        full_from, full_until = row.full
+        full_from, full_until = self._full.get(row.index, (MAX_SUBS, 0))
         if least >= full_from and start < full_until:
             return len(row.lasts)
         ends = [self.spans[last].end for last in row.lasts[least:]]
         for sub, end in enumerate(ends, least):
             if end is not None and end <= start:
                 return sub
-        known = [end for end in ends if end is not None]
-        if len(row.lasts) >= MAX_SUBS and len(known) == len(ends):
-            row.full = least, min(known, default=start)
+        if len(row.lasts) >= MAX_SUBS:
+            self._full[row.index] = least, min((end for end in ends if end is not None), default=_NEVER)
         return len(row.lasts)
 
     def _is_free(self, last: int, start: int) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asyncmagic.simulator import start
 from tests.bench.table import table
-from tests.kernel.conftest import Kernel, running_kernel
+from tests.kernel.conftest import Cell, Kernel, running_kernel
 
 PREPARE = """
 %load_ext asyncmagic
@@ -50,14 +50,20 @@ def measure(kernel: Kernel, cell: str) -> tuple[float, float]:
     before = float(kernel.run("print(time.process_time())").stdout)
     done = kernel.submit(cell)
     if cell.startswith("%%agents"):
-        kernel.read_until(lambda: done.of_type("comm_open") != [], what="a timeline")
+        kernel.read_until(lambda: timelines(done) != [], what="a timeline")
         # As the page answers, which then gets what is new and no more.
-        (timeline,) = done.of_type("comm_open")
+        (timeline,) = timelines(done)
         hello = {"method": "custom", "content": {"type": "hello", "isJupyter": True}}
-        kernel.send_comm(timeline["content"]["comm_id"], hello)
+        kernel.send_comm(timeline, hello)
     done.wait(120)
     assert done.error is None, done.error
     return done.seconds, float(kernel.run("print(time.process_time())").stdout) - before
+
+
+def timelines(cell: Cell) -> list[str]:
+    """Return the ids by which the page knows the cell's timelines, and not their layouts."""
+    opened = [message["content"] for message in cell.of_type("comm_open")]
+    return [content["comm_id"] for content in opened if "_esm" in content["data"]["state"]]
 
 
 def main() -> None:
