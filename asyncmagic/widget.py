@@ -31,7 +31,7 @@ _waiting: deque[TimelineWidget] = deque(maxlen=4)
 #: Seconds between two deltas, and how much of its own time the flusher may at most be busy.
 _PERIOD = 0.05
 _MOST_BUSY = 0.02
-_BURST = 0.2
+_BURST = 0.05
 _HEARTBEAT = 0.25
 #: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
 #: the flusher may be with them meanwhile.
@@ -118,7 +118,8 @@ class TimelineWidget(anywidget.AnyWidget):
         try:
             if self._flusher is not None:
                 self._flusher.join(2)
-                self.flush()
+                if not self._can_replace:  # else the live timeline takes all from what replaces it
+                    self.flush()
         finally:
             if self._flusher is not None:
                 self._replace()
