@@ -112,7 +112,7 @@ def _is_guarded(cell: Cell, node: ast.Call) -> bool:
         ):
             return True
         catches = isinstance(parent, ast.Try) and [h for h in parent.handlers if child in parent.body]
-        if catches and any(h.type is None or "RuntimeError" in ast.unparse(h.type) for h in catches):
+        if catches and any((h.type is None or "RuntimeError" in ast.unparse(h.type)) and _copes(h) for h in catches):
             return True
         if isinstance(parent, (ast.If, ast.IfExp)):
             text = ast.unparse(parent.test)
@@ -122,6 +122,15 @@ def _is_guarded(cell: Cell, node: ast.Call) -> bool:
             return True
         child = parent
     return False
+
+
+def _copes(handler: ast.ExceptHandler) -> bool:
+    """Whether the handler does by other means what could not be done, and does not only tell of it."""
+    return any(
+        isinstance(node, (ast.Await, ast.Return, ast.Pass, ast.Import, ast.ImportFrom))
+        or (isinstance(node, (ast.Name, ast.Attribute)) and "loop" in ast.unparse(node))
+        for node in ast.walk(handler)
+    )
 
 
 def _is_nested(cell: Cell) -> bool:

@@ -28,7 +28,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     for awaitable in cell.flow.made:
         if awaitable.kind == "task" and awaitable.node is not None:
             made[awaitable.node].append(awaitable)
-    kept = {id(a.root) for value in cell.flow.final.names.values() for a in awaitables(value)}
+    kept = {id(a.root) for a in cell.flow.kept()}
     shown = {id(a.root) for a in awaitables(cell.flow.values.get(cell.displayed))} if cell.displayed else set()
     for node, group in made.items():
         is_served = any(task.is_served or task.uses or id(task) in shown for task in group)

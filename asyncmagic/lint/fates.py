@@ -54,12 +54,15 @@ def _misused_others(cell: Cell) -> Iterator[Finding]:
                 continue
             seen.add(id(root))
             for use in root.uses:
-                if use.is_certain:
+                if use.is_certain or root.is_agent:
                     node = _operand(cell, use.node, root)
                     what = f"is {_article(root)}, not its result"
                     if isinstance(cell.flow.values.get(node), Box):
                         what = f"holds {root.kind if root.kind in _PLURAL else 'awaitable'}s, not their results"
-                    yield node, f"{what}: it is {use.how}", None
+                    if root.is_direct and root.kind == "coroutine" and root.node is not None:
+                        yield root.node, _says(use, root), use.node
+                    else:
+                        yield node, f"{what}: it is {use.how}", None
                     break
 
 
@@ -84,7 +87,7 @@ def _says(use: Use, awaitable: Awaitable) -> str:
 
 def lost(cell: Cell, rule: str) -> Iterator[Finding]:
     """The coroutines that nothing can await any more."""
-    kept = {id(awaitable.root) for awaitable in _kept(cell)}
+    kept = {id(awaitable.root) for awaitable in cell.flow.kept()}
     for node, group in _made(cell, rule).items():
         if any(awaitable.uses for awaitable in group):
             continue
@@ -98,14 +101,8 @@ def lost(cell: Cell, rule: str) -> Iterator[Finding]:
 
 def left(cell: Cell, rule: str) -> Iterator[Finding]:
     """The coroutines that the cell leaves in its names."""
-    kept = {id(awaitable.root) for awaitable in _kept(cell)}
+    kept = {id(awaitable.root) for awaitable in cell.flow.kept()}
     for node, group in _made(cell, rule).items():
         is_served = any(a.is_served or a.uses or a.is_overwritten for a in group)
         if not is_served and any(id(a) in kept and a.kind == "coroutine" for a in group):
             yield node, "", None
-
-
-def _kept(cell: Cell) -> Iterator[Awaitable]:
-    for name, value in cell.flow.final.names.items():
-        if name != "_":
-            yield from awaitables(value)

@@ -95,7 +95,7 @@ def test_cells_of_other_magics_are_left_alone(magic: str) -> None:
 
 
 def test_what_an_agents_cell_starts_is_not_warned_about() -> None:
-    source = "%%agents --limit 2\na = fetch(1)\nbs = [fetch(i) for i in range(3)]\nif a:\n    c = fetch(2)\nfetch(3)"
+    source = "%%agents --limit 2\na = fetch(1)\nbs = [fetch(i) for i in range(3)]\nif 1:\n    c = fetch(2)\nfetch(3)"
     assert lines(source) == []
     assert lines(source.partition("\n")[2], agents=True) == []
 

@@ -6,6 +6,7 @@ import ast
 import asyncio
 import collections.abc
 import contextlib
+import dataclasses
 import sys
 import types
 import typing
@@ -16,8 +17,10 @@ from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
+    Bound,
     Box,
     Class,
+    Function,
     Instance,
     Live,
     Lookup,
@@ -70,6 +73,8 @@ class Annotations(ABC):
         if isinstance(node, ast.Subscript):
             base = self._static_name(node.value, scope)
             args = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if isinstance(base, Class):
+                return Object(self.of_one(base, args[0], scope, owner), {})
             if not isinstance(base, Live):
                 return None
             if base.obj is typing.Union or base.obj is typing.Optional:
@@ -84,7 +89,39 @@ class Annotations(ABC):
         found = self._static_name(node, scope)
         if isinstance(found, Class):
             return Object(found, {})
+        if isinstance(found, Instance) and found.cls is typing.TypeVar:
+            return argument_of(owner)
         return self.annotation(found.obj, {}, owner) if isinstance(found, Live) else None
+
+    def of_one(self, cls: Class, node: ast.expr, scope: Scope, owner: Value | None = None) -> Class:
+        """`cls[node]`: the class for one type of what it holds."""
+        return dataclasses.replace(cls, argument=lambda: self.annotation_node(node, scope, owner))
+
+    def awaited_by(self, value: Value | None) -> Value | None:
+        """What awaiting an object gives, by what its `__await__` declares: `Generator[…, …, T]`."""
+        method = self.attribute(value, "__await__", ast.Pass())
+        function = method.function if isinstance(method, Bound) else None
+        if isinstance(function, Function) and not isinstance(function.node, ast.Lambda):
+            return self._third_part(function.node.returns, function.scope, value)
+        live = function.obj if isinstance(function, Live) else None
+        if not objects.is_a(live, types.FunctionType):
+            return None
+        declared: Any = live.__annotations__.get("return")
+        if type(declared) is str:
+            scope = Scope({}, outside=self._module_lookup(live.__globals__))
+            return self._third_part(ast.Constant(declared), scope, value)
+        args = typing.get_args(declared)
+        return self.annotation(args[-1], live.__globals__, value) if len(args) == 3 else None
+
+    def _third_part(self, node: ast.expr | None, scope: Scope, owner: Value | None) -> Value | None:
+        """What C is in the annotation `Generator[A, B, C]`."""
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                node = ast.parse(node.value, mode="eval").body
+            except SyntaxError:
+                return None
+        parts = node.slice.elts if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) else []
+        return self.annotation_node(parts[2], scope, owner) if len(parts) == 3 else None
 
     def _static_name(self, node: ast.expr, scope: Scope) -> Value | None:
         if isinstance(node, ast.Name):
@@ -108,8 +145,8 @@ class Annotations(ABC):
         if hint is typing.Self:
             return owner
         if type(hint) is typing.TypeVar:
-            if isinstance(owner, Instance) and owner.argument is not None:
-                return owner.argument()
+            if argument_of(owner) is not None:
+                return argument_of(owner)
             bound, own = self._bound_of(hint), class_of(owner)
             is_self = isinstance(bound, Instance) and own is not None and any(bound.cls is c for c in objects.mro(own))
             return owner if is_self else bound
@@ -164,6 +201,20 @@ class Annotations(ABC):
         parameters = objects.class_lookup(origin, "__parameters__")
         is_of_one = type(parameters) is tuple and len(parameters) == 1 and inner is not nothing
         return Instance(origin, is_exact=False, argument=inner if is_of_one else None)
+
+
+def argument_of(owner: Value | None) -> Value | None:
+    """The T of an instance of a `Generic[T]`, where that is known."""
+    if isinstance(owner, Instance):
+        return owner.argument() if owner.argument is not None else None
+    return _class_argument(owner.cls) if isinstance(owner, Object) else None
+
+
+def _class_argument(cls: Class) -> Value | None:
+    if cls.argument is not None:
+        return cls.argument()
+    found = (_class_argument(base) for base in cls.bases if isinstance(base, Class))
+    return next((value for value in found if value is not None), None)
 
 
 def class_of(value: Value | None) -> type | None:

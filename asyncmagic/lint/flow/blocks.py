@@ -26,6 +26,7 @@ class Blocks:
         self._lines = lines
         self._places: dict[str, tuple[int, int]] = {}
         self._parsed: dict[str, ast.stmt | None] = {}
+        self._stars: list[tuple[int, int]] = []
         self._scan(first, last, indent)
 
     def _scan(self, first: int, last: int, indent: int) -> None:
@@ -58,6 +59,8 @@ class Blocks:
                 line = self._lines[inner]
                 self._scan(inner, end, len(line) - len(line.lstrip()))
         elif found["imports"]:
+            if self._lines[start].split("#")[0].rstrip().endswith("import *"):
+                self._stars.append((start, end))
             for name in re.findall(r"\w+", "".join(self._lines[start:end])):
                 self._places.setdefault(name, (start, end))
         else:
@@ -69,17 +72,18 @@ class Blocks:
             self._parsed[name] = self._parse(name) if name in self._places else None
         return self._parsed[name]
 
+    def star_imports(self) -> list[ast.ImportFrom]:
+        """The statements that import all names of another module."""
+        parsed = [_statement("".join(self._lines[start:end])) for start, end in self._stars]
+        return [node for node in parsed if isinstance(node, ast.ImportFrom)]
+
     def _parse(self, name: str) -> ast.stmt | None:
         start, end = self._places[name]
         header = self._class_header(name, start, end)
         text = "".join(self._lines[start:end])
         if header is not None:
             text = "".join(self._lines[start:header]) + self._body_indent(header, end) * " " + "pass\n"
-        try:
-            body = ast.parse("if 1:\n" + text if text[:1].isspace() else text).body
-        except (SyntaxError, ValueError, RecursionError):
-            return None
-        return body[0].body[0] if isinstance(body[0], ast.If) and text[:1].isspace() else body[0]
+        return _statement(text)
 
     def _class_header(self, name: str, start: int, end: int) -> int | None:
         """The line after the colon that opens the class's body; None if this is no class."""
@@ -102,6 +106,15 @@ class Blocks:
         start, end = self._places.get(name, (0, 0))
         header = self._class_header(name, start, end)
         return Blocks(self._lines, header, end, self._body_indent(header, end)) if header is not None else None
+
+
+def _statement(text: str) -> ast.stmt | None:
+    """The first statement of a text that may be indented."""
+    try:
+        body = ast.parse("if 1:\n" + text if text[:1].isspace() else text).body
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    return body[0].body[0] if isinstance(body[0], ast.If) and text[:1].isspace() else body[0]
 
 
 def module_blocks(name: str) -> tuple[Blocks, bool] | None:

@@ -73,9 +73,23 @@ def view(value: Value | None) -> Value | None:
             value.kind, value.node, value.result, value.scope, value.maker, is_closed=value.is_closed, source=value
         )
     if isinstance(value, Box):
-        return Box(value.kind, [view(item) for item in value.items], value.keys, value.is_shared)
+        return Box(value.kind, [view(item) for item in value.items], value.keys, value.is_shared, value)
     if isinstance(value, Either):
         return Either(tuple(view(option) for option in value.options))
+    return value
+
+
+def next_view(value: Value | None) -> Value | None:
+    """The next element: an awaitable of its own, which counts for its container."""
+    if isinstance(value, Awaitable) and value.source is not None:
+        source = value.source
+        return Awaitable(
+            value.kind, value.node, value.result, value.scope, value.maker, is_closed=value.is_closed, source=source
+        )
+    if isinstance(value, Box):
+        return Box(value.kind, [next_view(item) for item in value.items], value.keys, value.is_shared)
+    if isinstance(value, Either):
+        return Either(tuple(next_view(option) for option in value.options))
     return value
 
 
@@ -90,6 +104,8 @@ def result_of(value: Value | None) -> Value | None:
 
 def fill(flow: Calls, box: Box, value: Value | None) -> None:
     """Put a value into a container whose places are no longer known."""
+    if box.source is not None:
+        fill(flow, box.source, value)
     if len(box.items) < 24 and not any(item is value for item in box.items):
         box.items.append(value)
     elif any(True for _ in awaitables(value)):

@@ -9,13 +9,15 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.calls import Call, Calls, is_data
-from asyncmagic.lint.flow.containers import any_item, boxed, element, result_of
+from asyncmagic.lint.flow.calls import Calls
+from asyncmagic.lint.flow.containers import any_item, boxed, element, next_view, result_of
+from asyncmagic.lint.flow.ledger import Call, is_data
 from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
     Box,
+    Class,
     Either,
     Function,
     Instance,
@@ -86,7 +88,7 @@ class Expressions(Calls):
         if isinstance(value, (Awaitable, Either)):
             result = result_of(value)
             return self.remade(result, node)
-        return None
+        return self.awaited_by(value) if isinstance(value, (Live, Instance, Object)) else None
 
     def remade(self, result: Value | None, node: ast.AST) -> Value | None:
         """A result that is itself a coroutine was made by the await."""
@@ -153,7 +155,7 @@ class Expressions(Calls):
             if option.kind == "awaitable":
                 return
             allowed = _COROUTINE_ATTRIBUTES if option.kind == "coroutine" else _TASK_ATTRIBUTES
-            is_own = option.cls is not None and objects.class_lookup(option.cls, node.attr) is not objects.MISSING
+            is_own = option.instance is not None
             if node.attr in allowed or is_own:
                 self.hand_over(value)
                 return
@@ -162,6 +164,8 @@ class Expressions(Calls):
     def _Subscript(self, node: ast.Subscript, scope: Scope) -> Value | None:
         value = self.evaluate(node.value, scope)
         index = self.evaluate(node.slice, scope)
+        if isinstance(value, Class):
+            return self.of_one(value, node.slice, scope)
         self.use(value, node, "indexed", is_certain=True)
         return either(*(self._item(option, index, node) for option in options(value)))
 
@@ -187,12 +191,15 @@ class Expressions(Calls):
 
     def _live_item(self, obj: object, key: object) -> Value | None:
         if type(obj) is dict and len(obj) <= 1000 and all(type(k) is str or type(k) is int for k in obj):
+            if key is objects.MISSING:
+                return either(*map(self.lift, obj.values())) if 0 < len(obj) <= 12 else None
             return self.lift(obj[key]) if key in obj else None
         if (type(obj) is list or type(obj) is tuple) and type(key) is int and -len(obj) <= key < len(obj):
             return self.lift(obj[key])
         if objects.qualified_name(type(obj)).startswith("pandas.") and type(key) is str:
             return self._column()
-        return None
+        is_generic = objects.is_a(obj, type) and objects.has_method(obj, "__class_getitem__")
+        return Live(obj) if is_generic else None
 
     def _column(self) -> Value | None:
         series = self.attribute(self.import_module("pandas"), "Series", ast.Pass())
@@ -344,19 +351,34 @@ class Expressions(Calls):
     ) -> Value | None:
         inner = Scope({}, parent=scope, node=node, captured=scope.captured, spent=scope.spent)
         inner.local = frozenset(n.id for g in node.generators for n in ast.walk(g.target) if isinstance(n, ast.Name))
-        for generator in node.generators:
-            source = self.evaluate(generator.iter, inner if generator is not node.generators[0] else scope)
-            self.bind(generator.target, self.iterated(source, generator.iter, is_async=bool(generator.is_async)), inner)
-            for condition in generator.ifs:
-                self.test(condition, inner)
-        if isinstance(node, ast.DictComp):
-            self.evaluate(node.key, inner)
-            value = self.evaluate(node.value, inner)
-        else:
-            value = self.evaluate(node.elt, inner)
-        for awaitable in awaitables(value):
-            awaitable.is_many = True
+        first = node.generators[0]
+        source = self.evaluate(first.iter, scope)
+        item = self.iterated(source, first.iter, is_async=bool(first.is_async))
+        value = self._one_turn(node, inner, item)
+        if not self.quiet and any(isinstance(child, ast.Await) for child in ast.walk(node)):
+            self._one_turn(node, inner, next_view(item))  # What it awaits may have been run by the turn before.
+        self.stands_for_many(value)
         return Box(kind, [value])
+
+    def _one_turn(
+        self,
+        node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp,
+        scope: Scope,
+        item: Value | None,
+    ) -> Value | None:
+        """Evaluate the element with the first target bound to the item."""
+        for generator in node.generators:
+            if generator is not node.generators[0]:
+                source = self.evaluate(generator.iter, scope)
+                item = self.iterated(source, generator.iter, is_async=bool(generator.is_async))
+            self.stands_for_many(item)
+            self.bind(generator.target, item, scope)
+            for condition in generator.ifs:
+                self.test(condition, scope)
+        if isinstance(node, ast.DictComp):
+            self.evaluate(node.key, scope)
+            return self.evaluate(node.value, scope)
+        return self.evaluate(node.elt, scope)
 
     def iterated(self, source: Value | None, node: ast.AST, *, is_async: bool) -> Value | None:
         """What a `for` over the value binds."""
@@ -399,6 +421,8 @@ class Expressions(Calls):
         value = self.evaluate(node.value, scope) if node.value is not None else Live(None)
         if self.frames:
             self.frames[-1].yields.append(value)
+        for awaitable in awaitables(value):
+            awaitable.is_direct = False  # Whoever asks for it may await it: a mistake is where it is used.
         self.hand_over(value)
         return None
 

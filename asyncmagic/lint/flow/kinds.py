@@ -85,6 +85,8 @@ def is_manager(flow: Flow, value: Value | None, *, is_async: bool) -> bool | Non
 def _is_manager(flow: Flow, value: Value | None, *, is_async: bool) -> bool | None:
     if isinstance(value, Manager):
         return value.is_async is is_async
+    if isinstance(value, Awaitable) and value.instance is not None:
+        return _is_manager(flow, value.instance, is_async=is_async)
     if isinstance(value, AsyncGenerator):
         return False
     if not isinstance(value, (Live, Instance, Object)):

@@ -19,8 +19,9 @@ from asyncmagic.lint.flow.values import (
 )
 
 if TYPE_CHECKING:
-    from asyncmagic.lint.flow.calls import Call, Calls
+    from asyncmagic.lint.flow.calls import Calls
     from asyncmagic.lint.flow.known import Handler
+    from asyncmagic.lint.flow.ledger import Call
 
 
 def _task(flow: Calls, call: Call, owner: Value | None, *, is_kept: bool = False) -> Value | None:

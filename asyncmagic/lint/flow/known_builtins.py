@@ -33,8 +33,9 @@ from asyncmagic.lint.flow.values import (
 )
 
 if TYPE_CHECKING:
-    from asyncmagic.lint.flow.calls import Call, Calls
+    from asyncmagic.lint.flow.calls import Calls
     from asyncmagic.lint.flow.known import Handler
+    from asyncmagic.lint.flow.ledger import Call
 
 
 def _shows(how: str, result: Callable[[], Value | None] = nothing) -> Handler:
@@ -168,7 +169,6 @@ def _mapped(flow: Calls, call: Call, function: Value | None, args: list[Value | 
     item = flow.call_value(function, args, call.node)
     for awaitable in flow.made[before:]:
         awaitable.rule = "async-callback"
-        awaitable.is_many = True
     return Box(types.GeneratorType, [item])
 
 
@@ -271,17 +271,33 @@ def _descriptor(kind: str) -> Handler:
 def _add(position: int) -> Handler:
     def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
         value = call.argument(position)
-        if isinstance(owner, Box) and not owner.is_shared:
-            fill(flow, owner, value)
-        else:
+        if any(True for _ in flow.held(value)):
+            owner = flow.opened(owner)
+        if not isinstance(owner, Box) or owner.is_shared:
             flow.hand_over_arguments(call)
+        if isinstance(owner, Box):
+            fill(flow, owner, value)
         return Live(None)
 
     return handler
 
 
+def _setdefault(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    key, default = call.argument(0), call.argument(1)
+    box = flow.opened(owner) if isinstance(default, Box) or any(True for _ in flow.held(default)) else owner
+    if not isinstance(box, Box) or box.is_shared:
+        flow.hand_over(default)
+        return either(default, _take(flow, call, owner)) if default is not None else None
+    if isinstance(key, Live) and box.keys is not None and key.obj in box.keys:
+        return item_at(box, key.obj)
+    fill(flow, box, default)
+    return default
+
+
 def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(0)
+    if any(True for _ in flow.held(given)):
+        owner = flow.opened(owner)
     if isinstance(owner, Box) and isinstance(given, Box) and not owner.is_shared:
         for item in given.items:
             fill(flow, owner, item)
@@ -375,7 +391,8 @@ def _table() -> dict[str, Handler]:
     put(_descriptor("staticmethod"), "builtins.staticmethod")
     put(_descriptor("classmethod"), "builtins.classmethod")
     put(_add(0), "builtins.list.append", "builtins.set.add", "collections.deque.append", "collections.deque.appendleft")
-    put(_add(1), "builtins.list.insert", "builtins.dict.setdefault")
+    put(_add(1), "builtins.list.insert")
+    put(_setdefault, "builtins.dict.setdefault")
     put(_extend, "builtins.list.extend", "builtins.set.update", "collections.deque.extend")
     put(_take, *(f"builtins.{t}.pop" for t in ("list", "set", "dict")), "collections.deque.pop", "builtins.dict.get")
     put(_take, "builtins.dict.popitem", "collections.deque.popleft")

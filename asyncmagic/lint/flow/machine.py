@@ -8,16 +8,15 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.calls import Call, Frame, OutOfTime
-from asyncmagic.lint.flow.containers import element, fill
+from asyncmagic.lint.flow.containers import element, fill, next_view, result_of
 from asyncmagic.lint.flow.expressions import Expressions
+from asyncmagic.lint.flow.ledger import Call, Frame, OutOfTime
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,
     Bound,
     Box,
     Class,
-    Either,
     Function,
     Instance,
     Live,
@@ -66,17 +65,19 @@ class Flow(Expressions):
         self.made = []
         self.reused = []
         self.frames = []
-        self.quiet = 0
-        self.site = None
+        self.stored = {}
+        self.contents = {}
         self.functions: dict[ast.AST, Function] = {}
         self._summaries = {}
         self._module_scopes = {}
         self._loops: list[_Ends] = []
         self._pending: list[Function] = []
+        self._reported: set[ast.AST] = set()
+        self._objects: dict[ast.AST, Object] = {}
         self.final = Scope({}, outside=self.outside_cell, node=tree, captured=facts(tree).captured)
         self.execute(tree.body, self.final)
-        while self._pending:
-            self._report_function(self._pending.pop(0))
+        for function in self._pending:
+            self._report_function(function)
 
     def is_cell_code(self, node: ast.AST) -> bool:
         return node in self.parents
@@ -88,7 +89,12 @@ class Flow(Expressions):
 
     def _report_function(self, function: Function) -> None:
         """Run through a function of the cell with nothing known of its arguments but their annotations."""
+        if function.node in self._reported:
+            return
+        self._reported.add(function.node)
         node = function.node
+        owner = function.owner if isinstance(function.owner, Class) else None
+        this = self._own_object(owner) if owner is not None else None
         scope = self.function_scope(function)
         scope.names.update((arg.arg, None) for arg in all_arguments(node))
         for arg in (*positional(node), *node.args.kwonlyargs):
@@ -96,18 +102,20 @@ class Flow(Expressions):
                 scope.names[arg.arg] = self.annotation_node(arg.annotation, function.scope)
         slots = positional(node)
         self._bind_seen_arguments(function, scope)
-        if isinstance(function.owner, Class) and slots and not isinstance(node, ast.Lambda):
+        if this is not None and slots and not isinstance(node, ast.Lambda):
             decorators = {d.id for d in node.decorator_list if isinstance(d, ast.Name)}
             if "classmethod" in decorators:
-                scope.names[slots[0].arg] = function.owner
+                scope.names[slots[0].arg] = owner
             elif "staticmethod" not in decorators:
-                scope.names[slots[0].arg] = self._own_object(function.owner)
-        frame = Frame(node, is_reported=True)
-        self.frames.append(frame)
+                scope.names[slots[0].arg] = this
+        before = dict(this.attributes) if this is not None else {}
+        self.frames.append(Frame(node, is_reported=True))
         try:
             self.execute(body_of(node), scope)
         finally:
             self.frames.pop()
+        if this is not None:
+            this.attributes |= {name: either(old, this.attributes.get(name)) for name, old in before.items()}
 
     def _bind_seen_arguments(self, function: Function, scope: Scope) -> None:
         """Give arguments the values that the cell's own calls of the function give them."""
@@ -129,15 +137,16 @@ class Flow(Expressions):
                 scope.names[name] = value
 
     def _own_object(self, cls: Class) -> Object:
-        new = Object(cls, {})
-        init = self.member(cls, "__init__")
-        if isinstance(init, Function):
-            self.quiet += 1
-            try:
-                self.invoke(init, Call(cls.node, init, [], init.scope, has_unknown_keywords=True), new)
-            finally:
-                self.quiet -= 1
-        return new
+        """The object on which all methods of a class of the cell are looked into, `__init__` before the others."""
+        if cls.node not in self._objects:
+            self._objects[cls.node] = Object(cls, {})
+            init = self.member(cls, "__init__")
+            if isinstance(init, Function) and self.is_cell_code(init.node):
+                if init.owner is cls:
+                    self._report_function(init)
+                elif isinstance(init.owner, Class):
+                    self._objects[cls.node].attributes.update(self._own_object(init.owner).attributes)
+        return self._objects[cls.node]
 
     def _execute_quietly(self, node: ast.stmt, scope: Scope) -> None:
         self.quiet += 1
@@ -158,6 +167,14 @@ class Flow(Expressions):
                 return False
         return True
 
+    def _execute_perhaps(self, body: Sequence[ast.stmt], scope: Scope) -> bool:
+        """Run through statements that may be left out, or cut short."""
+        self.branches += 1
+        try:
+            return self.execute(body, scope)
+        finally:
+            self.branches -= 1
+
     def _do_Expr(self, node: ast.Expr, scope: Scope) -> None:
         self._adopt(node.value, self.evaluate(node.value, scope), scope)
 
@@ -170,7 +187,7 @@ class Flow(Expressions):
         )
         for awaitable in [value] if isinstance(value, Awaitable) else value.items if is_display else []:  # type: ignore[union-attr]
             if isinstance(awaitable, Awaitable) and awaitable.kind == "coroutine":
-                awaitable.kind, awaitable.is_handed_on = "task", True
+                awaitable.kind, awaitable.is_handed_on, awaitable.is_agent = "task", True, True
         return value
 
     def _do_Assign(self, node: ast.Assign, scope: Scope) -> None:
@@ -208,10 +225,7 @@ class Flow(Expressions):
         elif isinstance(target, ast.Starred):
             self.bind(target.value, Box(list, [value]), scope)
         elif isinstance(target, ast.Attribute):
-            owner = self.evaluate(target.value, scope)
-            if isinstance(owner, Object):
-                owner.attributes[target.attr] = value
-            self.hand_over(value)
+            self.set_attribute(self.evaluate(target.value, scope), target.attr, value)
         elif isinstance(target, ast.Subscript):
             self._store_item(target, value, scope)
 
@@ -246,12 +260,12 @@ class Flow(Expressions):
         index = self.evaluate(target.slice, scope)
         self.hand_over(index)
         self.use(owner, target, "given an item", is_certain=True)
-        if isinstance(owner, Box) and not owner.is_shared:
-            if isinstance(index, Live) and owner.keys is not None and owner.kind is dict and _is_simple(index.obj):
-                owner.keys.append(index.obj)
-                owner.items.append(value)
-            else:
-                fill(self, owner, value)
+        if any(True for _ in self.held(value)):
+            owner = self.opened(owner)
+        if isinstance(owner, Box):
+            if owner.is_shared:
+                self.hand_over(value)
+            self._put(owner, index, value)
             return
         cls = type(owner.obj) if isinstance(owner, Live) else owner.cls if isinstance(owner, Instance) else None
         if cls is not None and objects.qualified_name(cls).startswith(("pandas.", "numpy.")):
@@ -260,10 +274,23 @@ class Flow(Expressions):
             return
         self.hand_over(value)
 
+    def _put(self, box: Box, index: Value | None, value: Value | None) -> None:
+        """`box[index] = value`."""
+        key = index.obj if isinstance(index, Live) and _is_simple(index.obj) else None
+        if key is None or box.keys is None or (box.kind is not dict and key not in box.keys):
+            fill(self, box, value)
+        elif key not in box.keys:
+            box.keys.append(key)
+            box.items.append(value)
+        else:
+            place = box.keys.index(key)
+            box.items[place] = either(box.items[place], value) if self.branches else value
+
     def _do_Return(self, node: ast.Return, scope: Scope) -> bool:
         value = self.evaluate(node.value, scope) if node.value is not None else Live(None)
         if self.frames:
             self.frames[-1].returns.append(value)
+            self.frames[-1].spent.append(set(scope.spent))
         if not self.frames or self.frames[-1].is_reported:
             self.hand_over(value)
         return False
@@ -316,10 +343,10 @@ class Flow(Expressions):
         before = self._save(scope)
         ends: list[_State] = []
         if verdict is not False:
-            if self.execute(node.body, scope):
+            if self._execute_perhaps(node.body, scope):
                 ends.append(self._save(scope))
             self._restore(scope, before)
-        if verdict is not True and self.execute(node.orelse, scope):
+        if verdict is not True and self._execute_perhaps(node.orelse, scope):
             ends.append(self._save(scope))
         self._join(scope, ends)
         return bool(ends)
@@ -335,7 +362,7 @@ class Flow(Expressions):
             if verdict is False:
                 return ends, breaks
             self._loops.append(([], breaks))
-            falls_through = self.execute(body, scope)
+            falls_through = self._execute_perhaps(body, scope)
             continues, _ = self._loops.pop()
             if falls_through:
                 continues.append(self._save(scope))
@@ -351,7 +378,8 @@ class Flow(Expressions):
         item = self.iterated(source, node.iter, is_async=isinstance(node, ast.AsyncFor))
 
         def start() -> None:
-            self.bind(node.target, _fresh_view(item), scope)
+            self.stands_for_many(item)
+            self.bind(node.target, next_view(item), scope)
 
         before = self._save(scope)
         ends, breaks = self._loop(node.body, scope, start)
@@ -393,10 +421,11 @@ class Flow(Expressions):
 
     def _do_Try(self, node: ast.Try, scope: Scope) -> bool:
         before = self._save(scope)
-        body_ends = self.execute(node.body, scope)
+        begun = 1 + next((n for n, statement in enumerate(node.body) if _awaits(statement)), len(node.body))
+        body_ends = self._execute_perhaps(node.body[:begun], scope)
+        before = before[0], set(scope.spent)  # What raised had begun to run its coroutine.
+        body_ends = body_ends and self._execute_perhaps(node.body[begun:], scope)
         after = self._save(scope)
-        if len(node.body) == 1:
-            before = before[0], after[1]  # What raised had begun to run its coroutine.
         ends = []
         if body_ends and self.execute(node.orelse, scope):
             ends.append(self._save(scope))
@@ -406,7 +435,7 @@ class Flow(Expressions):
                 self.evaluate(handler.type, scope)
             if handler.name:
                 scope.names[handler.name] = None
-            if self.execute(handler.body, scope):
+            if self._execute_perhaps(handler.body, scope):
                 ends.append(self._save(scope))
         self._join(scope, ends or [before, after])
         return self.execute(node.finalbody, scope) and bool(ends)
@@ -417,20 +446,18 @@ class Flow(Expressions):
         is_async = isinstance(node, ast.AsyncWith)
         for item in node.items:
             value = self.evaluate(item.context_expr, scope)
-            name = "__aenter__" if is_async else "__enter__"
-            if isinstance(value, Awaitable) and value.cls is not None and objects.has_method(value.cls, name):
+            instance = value.instance if isinstance(value, Awaitable) else None
+            if instance is not None and self.has_special(instance, "__aenter__"):
                 self.hand_over(value)
-            self.use_unless_handed(value, item.context_expr)
-            entered = self._entered(value, item.context_expr, is_async=is_async)
+                entered = self._entered(instance, item.context_expr, is_async=is_async) or result_of(value)
+            else:
+                self.use(value, item.context_expr, "entered as a context manager", is_certain=True)
+                entered = self._entered(value, item.context_expr, is_async=is_async)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, entered, scope)
         return self.execute(node.body, scope)
 
     _do_AsyncWith = _do_With
-
-    def use_unless_handed(self, value: Value | None, node: ast.AST) -> None:
-        if not (isinstance(value, Awaitable) and value.cls is not None and value.is_handed_on):
-            self.use(value, node, "entered as a context manager", is_certain=True)
 
     def _entered(self, value: Value | None, node: ast.AST, *, is_async: bool) -> Value | None:
         if isinstance(value, Manager):
@@ -461,7 +488,7 @@ class Flow(Expressions):
                     scope.names[name] = None
             if case.guard is not None:
                 self.test(case.guard, scope)
-            if self.execute(case.body, scope):
+            if self._execute_perhaps(case.body, scope):
                 ends.append(self._save(scope))
         self._join(scope, ends)
         return True
@@ -471,13 +498,16 @@ class Flow(Expressions):
     def _do_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
             self.hand_over(self.evaluate(default, scope))
-        module = self.lookup("__name__", scope) if not self.is_cell_code(node) else None
-        qualified = node.name if scope.cls is None else f"{scope.cls.node.name}.{node.name}"
-        name = f"{module.obj}.{qualified}" if isinstance(module, Live) else ""
-        is_library = not self.is_cell_code(node) and bool(name)
-        function = Function(node, scope, name, is_library, scope.cls)
+        name = self._qualified_name(node, scope)
+        function = Function(node, scope, name, bool(name), scope.cls)
         self.note_function(function)
         self._bind_name(node.name, self._decorated(node, function, scope), scope)
+
+    def _qualified_name(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> str:
+        """The name of what a library's source defines; empty in the cell itself."""
+        module = self.lookup("__name__", scope) if not self.is_cell_code(node) else None
+        qualified = node.name if scope.cls is None else f"{scope.cls.node.name}.{node.name}"
+        return f"{module.obj}.{qualified}" if isinstance(module, Live) else ""
 
     _do_AsyncFunctionDef = _do_FunctionDef
 
@@ -495,7 +525,7 @@ class Flow(Expressions):
         for keyword in node.keywords:
             self.evaluate(keyword.value, scope)
         inner = Scope({}, parent=scope, node=node)
-        new = inner.cls = Class(node, inner, bases)
+        new = inner.cls = Class(node, inner, bases, name=self._qualified_name(node, scope))
         self.execute(node.body, inner)
         self._bind_name(node.name, self._decorated(node, new, scope), scope)
 
@@ -535,23 +565,13 @@ def _is_thing(value: Value | None) -> bool:
     return isinstance(value, (Instance, Object, Function))
 
 
+def _awaits(node: ast.AST) -> bool:
+    return any(isinstance(child, ast.Await) for child in ast.walk(node))
+
+
 def _is_c_method(method: object) -> bool:
     return objects.is_builtin_function(method)
 
 
 def _is_simple(key: object) -> bool:
     return type(key) is str or type(key) is int
-
-
-def _fresh_view(value: Value | None) -> Value | None:
-    """The next element: an awaitable of its own, which counts for its container."""
-    if isinstance(value, Awaitable) and value.source is not None:
-        source = value.source
-        return Awaitable(
-            value.kind, value.node, value.result, value.scope, value.maker, is_closed=value.is_closed, source=source
-        )
-    if isinstance(value, Box):
-        return Box(value.kind, [_fresh_view(item) for item in value.items], value.keys, value.is_shared)
-    if isinstance(value, Either):
-        return Either(tuple(_fresh_view(option) for option in value.options))
-    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import dataclasses
 import functools
 import inspect
 import sys
@@ -206,6 +207,17 @@ def loaded_subclasses(cls: type, limit: int = 200) -> list[type]:
         found += children
         todo += children
     return found
+
+
+def field_names(cls: type) -> list[str] | None:
+    """The fields of a dataclass, named tuple or Pydantic model in the order of its arguments, else None."""
+    fields = class_lookup(cls, "__dataclass_fields__")
+    if type(fields) is dict and all(type(field) is dataclasses.Field for field in fields.values()):
+        return [name for name, field in fields.items() if field.init and not field.kw_only]
+    names = class_lookup(cls, "_fields")
+    if issubclass(cls, tuple) and type(names) is tuple:
+        return [name for name in names if type(name) is str]
+    return [] if class_lookup(cls, "__pydantic_fields__") is not MISSING else None
 
 
 def is_heap_type(cls: type) -> bool:

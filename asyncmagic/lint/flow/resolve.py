@@ -81,6 +81,9 @@ class Resolver(Annotations):
 
     _namespace: Mapping[str, object]
     _module_scopes: dict[str, Scope]
+    #: What the cell puts into live objects, which stay as they are: attributes, and the content of containers, by `id`.
+    stored: dict[int, tuple[object, dict[str, Value | None]]]
+    contents: dict[int, tuple[object, Box]]
 
     @property
     @abstractmethod
@@ -142,6 +145,8 @@ class Resolver(Annotations):
         if issubclass(kind, asyncio.Future):
             which: Any = "task" if issubclass(kind, asyncio.Task) else "future"
             return Awaitable(which, None, nothing, is_handed_on=True)
+        if id(obj) in self.contents:
+            return self.contents[id(obj)][1]
         return Live(obj)
 
     def import_module(self, name: str) -> Value | None:
@@ -172,24 +177,32 @@ class Resolver(Annotations):
         running: set[str] = set()
 
         def lookup(name: str) -> Value | None:
-            node = None if self.is_hurried else blocks.statement(name)
-            if node is None:
-                found = objects.builtin(name)
-                return self.import_module(f"{module}.{name}") if found is MISSING else self.lift(found)
-            if name in running:
+            if self.is_hurried or name in running:
                 return None
             running.add(name)
             try:
-                self._execute_quietly(_only(node, name), scope)
+                return self._defined_in(module, blocks, scope, name)
             finally:
                 running.discard(name)
+
+        return lookup
+
+    def _defined_in(self, module: str, blocks: Blocks, scope: Scope, name: str) -> Value | None:
+        """A name of a module by the statement that binds it, an import of all names, or a submodule."""
+        node = blocks.statement(name)
+        if node is not None:
+            self._execute_quietly(_only(node, name), scope)
             made = scope.names.get(name)
             members = blocks.members(name) if isinstance(made, Class) and made.more is None else None
             if isinstance(made, Class) and members is not None:
                 made.more = self._member_lookup(made, members)
             return made
-
-        return lookup
+        for star in blocks.star_imports() if name[:1] != "_" else ():
+            self._execute_quietly(ast.ImportFrom(star.module, [ast.alias(name)], star.level), scope)
+            if scope.names.get(name) is not None:
+                return scope.names[name]
+        found = objects.builtin(name)
+        return self.import_module(f"{module}.{name}") if found is MISSING else self.lift(found)
 
     def _member_lookup(self, cls: Class, blocks: Blocks) -> Lookup:
         def lookup(name: str) -> Value | None:
@@ -245,7 +258,7 @@ class Resolver(Annotations):
         if isinstance(value, Live):
             return _unless_none(self._live_attribute(value, name, node))
         if isinstance(value, Instance):
-            return self._instance_attribute(value.cls, value.attributes, value, name, node)
+            return self._instance_attribute(value.cls, value, name, node)
         if isinstance(value, Object):
             if name in value.attributes:
                 return _unless_none(value.attributes[name])
@@ -270,6 +283,8 @@ class Resolver(Annotations):
 
     def _live_attribute(self, value: Live, name: str, node: ast.AST) -> Value | None:
         obj = value.obj
+        if id(obj) in self.stored and name in self.stored[id(obj)][1]:
+            return self.stored[id(obj)][1][name]
         if issubclass(type(obj), types.ModuleType):
             found = objects.instance_dict(obj).get(name, MISSING)
             if found is not MISSING:
@@ -279,7 +294,7 @@ class Resolver(Annotations):
             return self._class_attribute(obj, value, name)  # type: ignore[arg-type]
         if objects.is_mock(obj):
             return self._mock_attribute(obj, name)
-        return self._instance_attribute(type(obj), None, value, name, node)
+        return self._instance_attribute(type(obj), value, name, node)
 
     def _lazy_attribute(self, module: Mapping[str, object], name: str) -> Value | None:
         """An attribute that a live module does not have yet: a submodule, or what its `__getattr__` will import."""
@@ -316,23 +331,16 @@ class Resolver(Annotations):
             return None
         return Instance(mock.AsyncMock) if objects.is_async_mock(obj) else None
 
-    def _instance_attribute(
-        self,
-        cls: type,
-        attributes: dict[str, Value | None] | None,
-        owner: Value,
-        name: str,
-        node: ast.AST,
-    ) -> Value | None:
+    def _instance_attribute(self, cls: type, owner: Live | Instance, name: str, node: ast.AST) -> Value | None:
         own = objects.instance_dict(owner.obj) if isinstance(owner, Live) else {}
         found = objects.class_lookup(cls, name)
         if objects.answers_everything(cls):
             return None
         if name in own and (found is MISSING or not objects.is_data_descriptor(found)):
             return self.lift(own[name])
+        if isinstance(owner, Instance) and name in owner.attributes:
+            return owner.attributes[name]
         if found is MISSING:
-            if attributes is not None and name in attributes:
-                return attributes[name]
             if isinstance(owner, Live):
                 return None
             return self._declared_attribute(cls, name, owner, node)
@@ -425,7 +433,7 @@ class Resolver(Annotations):
             found = cls.more(name)
         if found is not None or (cls.more is None and name in cls.scope.names):
             return found
-        for base in _linear(cls)[1:]:
+        for base in linear(cls)[1:]:
             if isinstance(base, Class):
                 found = base.scope.names.get(name)
                 if found is None and base.more is not None:
@@ -464,6 +472,9 @@ class Resolver(Annotations):
 
 def _unless_none(value: Value | None) -> Value | None:
     """None in an attribute or an outer name mostly means "not yet": other code will change it."""
+    if isinstance(value, Either):
+        rest = [option for option in value.options if not (isinstance(option, Live) and option.obj is None)]
+        return either(*rest) if rest else None
     return None if isinstance(value, Live) and value.obj is None else value
 
 
@@ -475,12 +486,12 @@ def _only(node: ast.stmt, name: str) -> ast.stmt:
     return node
 
 
-def _linear(cls: Class) -> list[Class | type]:
+def linear(cls: Class) -> list[Class | type]:
     """The class and its known bases in the order in which Python looks members up."""
     orders: list[list[Class | type]] = []
     for base in cls.bases:
         if isinstance(base, Class):
-            orders.append(_linear(base))
+            orders.append(linear(base))
         elif isinstance(base, Live) and objects.is_a(base.obj, type):
             orders.append(list(objects.mro(base.obj)))
     orders.append([order[0] for order in orders])

@@ -30,7 +30,7 @@ class Instance(Value):
 
     cls: type
     is_exact: bool = True
-    attributes: dict[str, Value | None] | None = None
+    attributes: dict[str, Value | None] = field(default_factory=dict)
     argument: Callable[[], Value | None] | None = None
 
 
@@ -74,6 +74,8 @@ class Class(Value):
     scope: Scope
     bases: tuple[Value | None, ...]
     more: Lookup | None = None
+    name: str = ""
+    argument: Callable[[], Value | None] | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -154,12 +156,22 @@ class Module(Value):
 
 @dataclass(eq=False, slots=True)
 class Box(Value):
-    """A list, tuple, set, dict or iterator and what stands in it; `keys` where each item's place is known."""
+    """A list, tuple, set, dict or iterator and what stands in it; `keys` where each item's place is known.
+
+    `source` is the container that this one is a view on, taken out of another container.
+    """
 
     kind: type | None
     items: list[Value | None]
     keys: list[object] | None = None
     is_shared: bool = False
+    source: Box | None = None
+
+    def share(self) -> None:
+        """Others may change the container, or await what stands in it."""
+        box: Box | None = self
+        while box is not None:
+            box.is_shared, box = True, box.source
 
 
 @dataclass(eq=False, slots=True)
@@ -184,7 +196,9 @@ class Awaitable(Value):
 
     `node` is the expression in the cell that made it (None: it was alive before the cell). An awaitable that
     `is_handed_on` went to code that may await it. `returned` is the expression of which an async function of the
-    cell returned it, not awaited.
+    cell returned it, not awaited. An `is_agent` is started by `%%agents`; an `is_each` stands for one in each of
+    several objects. `is_direct` unless a function from before the cell made it. `instance` is the object that it is,
+    where its class is a library's own.
     """
 
     kind: Literal["coroutine", "task", "future", "awaitable"]
@@ -192,16 +206,18 @@ class Awaitable(Value):
     result: Callable[[], Value | None]
     scope: ast.AST | None = None
     maker: Value | None = None
-    is_many: bool = False
     is_awaited: bool = False
     is_handed_on: bool = False
     is_overwritten: bool = False
     is_closed: bool = False
     is_registered: bool = False
+    is_direct: bool = False
+    is_agent: bool = False
+    is_each: bool = False
     returned: ast.AST | None = None
     uses: list[Use] = field(default_factory=list)
     source: Awaitable | None = None
-    cls: type | None = None
+    instance: Instance | Object | None = None
     rule: str = "missing-await"
 
     @property
@@ -237,7 +253,7 @@ def _same(a: Value | None, b: Value | None) -> bool:
     if isinstance(a, Live) and isinstance(b, Live):
         return a.obj is b.obj
     if isinstance(a, Instance) and isinstance(b, Instance):
-        return a.cls is b.cls and a.attributes is b.attributes
+        return a.cls is b.cls and (a.attributes is b.attributes or not (a.attributes or b.attributes))
     return isinstance(a, Plain) and isinstance(b, Plain)
 
 

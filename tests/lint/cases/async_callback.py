@@ -168,7 +168,7 @@ class Button:
     def __init__(self): self.cbs = []
     def on_click(self, cb): self.cbs.append(cb)
     def click(self):
-        for cb in self.cbs: cb(self)
+        for cb in self.cbs: cb(self)  # expect: missing-await
 b = Button()
 async def clicked(btn): print("clicked")
 b.on_click(clicked)

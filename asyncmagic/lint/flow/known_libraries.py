@@ -1,0 +1,67 @@
+"""Libraries whose own source does not say what their objects do: it is said here, in a few lines of stubs."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from typing import TYPE_CHECKING, Final
+
+from asyncmagic.lint.flow.values import Live, Scope, Value
+
+if TYPE_CHECKING:
+    from asyncmagic.lint.flow.calls import Calls
+    from asyncmagic.lint.flow.known import Handler
+    from asyncmagic.lint.flow.ledger import Call
+
+#: aiofiles makes its methods with decorators, from lists of names.
+_AIOFILES: Final = """
+class AsyncFile:
+    async def read(self, size=-1): ...
+    async def read1(self, size=-1): ...
+    async def readline(self, size=-1): ...
+    async def readlines(self, hint=-1) -> list: ...
+    async def write(self, data) -> int: ...
+    async def writelines(self, lines) -> None: ...
+    async def seek(self, offset, whence=0) -> int: ...
+    async def tell(self) -> int: ...
+    async def truncate(self, size=None) -> int: ...
+    async def flush(self) -> None: ...
+    async def close(self) -> None: ...
+    def __aiter__(self): return self
+    async def __anext__(self): ...
+    async def __aenter__(self) -> AsyncFile: ...
+    async def __aexit__(self, *exception) -> None: ...
+
+class Opening:
+    def __await__(self) -> Generator[None, None, AsyncFile]: ...
+    def send(self, value): ...
+    def throw(self, kind): ...
+    def close(self): ...
+    async def __aenter__(self) -> AsyncFile: ...
+    async def __aexit__(self, *exception) -> None: ...
+"""
+
+
+def _stub(name: str, module: str, text: str) -> Handler:
+    @functools.cache
+    def parsed() -> list[ast.stmt]:
+        return ast.parse(text).body
+
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        flow.hand_over_arguments(call)
+        scope = Scope({"__name__": Live(module)}, outside=flow.outside_cell)
+        flow.quiet += 1
+        try:
+            flow.execute(parsed(), scope)
+        finally:
+            flow.quiet -= 1
+        return flow.call_value(scope.names[name], [], call.node)
+
+    return handler
+
+
+#: Qualified name -> what a call of it does and gives.
+TABLE: Final[dict[str, Handler]] = {
+    f"aiofiles.{place}": _stub("Opening", "aiofiles", _AIOFILES)
+    for place in ("threadpool.open", "tempfile.TemporaryFile", "tempfile.NamedTemporaryFile")
+}
