@@ -69,6 +69,7 @@ class TimelineWidget(anywidget.AnyWidget):
         self._display_id = ""
         self._has_listener = False
         self._can_replace = False  # the page moves a live timeline from one output to the next
+        self._has_late_page = False  # which was opened during the run: its output is not replaced
         self._must_send_all = False
         self._sequence = 0
         self._words = {"headline": "", "progress": ""}
@@ -118,7 +119,8 @@ class TimelineWidget(anywidget.AnyWidget):
         try:
             if self._flusher is not None:
                 self._flusher.join(2)
-                if not self._can_replace:  # else the live timeline takes all from what replaces it
+                # Else the live timeline takes all from what replaces it.
+                if not self._can_replace or self._has_late_page:
                     self.flush()
         finally:
             if self._flusher is not None:
@@ -232,7 +234,8 @@ class TimelineWidget(anywidget.AnyWidget):
 
     def _on_message(self, _: object, content: dict[str, Any], buffers: object) -> None:
         match content:
-            case {"type": "hello" | "resend"}:
+            case {"type": "hello" | "resend" as said}:
+                self._has_late_page |= said == "hello" and self._has_listener
                 self._has_listener = self._must_send_all = True
                 self._can_replace |= content.get("isJupyter") is True
             case {"type": "replaced"}:

@@ -105,6 +105,17 @@ def test_somebody_who_comes_late_gets_everything(page):
     assert again["trace"]["spans"] == known["trace"]["spans"]
 
 
+def test_a_page_opened_during_the_run_is_sent_its_end_for_its_output_is_not_replaced(page):
+    timeline, tracer, trace = start(page)
+    timeline.show()
+    for _ in ("the page that ran the cell", "the one opened later"):
+        timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
+    timeline.flush()
+    tracer.end_trace(trace)
+    timeline.finish()
+    assert read(*page.deltas)["header"]["running"] is False
+
+
 def test_who_missed_a_delta_asks_and_gets_everything(page):
     timeline, tracer, trace = start(page)
     timeline._on_message(None, {"type": "hello"}, [])
