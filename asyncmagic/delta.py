@@ -245,11 +245,20 @@ class DeltaWriter:
 
 
 def write_trace(trace: Trace, layout: Layout, header: Mapping[str, Any]) -> bytes:
-    """Return a whole trace in one piece, at most about 0.7 MB: of a large one what matters most, as its note says."""
+    """Return a whole trace in one piece, at most 0.65 MB: of a large one what matters most, as its note says."""
+    most = min(len(layout.spans), _MOST_SPANS)
+    data = _write_most(trace, layout, header, most)
+    while len(data) > _MOST_BYTES:
+        most = int(most * 0.9 * _MOST_BYTES / len(data))
+        data = _write_most(trace, layout, header, most)
+    return data
+
+
+def _write_most(trace: Trace, layout: Layout, header: Mapping[str, Any], most: int) -> bytes:
     kept, notes = None, []
     count = len(layout.spans)
-    if count > _MOST_SPANS:
-        layout = Layout.of(trace, _longest(layout, _MOST_SPANS))
+    if count > most:
+        layout = Layout.of(trace, _longest(layout, most))
         notes.append(f"The {len(layout.spans):,} longest of {count:,} spans are kept here")
     if count > _MOST_WITH_FIGURES:
         kept = frozenset[str]()
@@ -267,21 +276,21 @@ def write_trace(trace: Trace, layout: Layout, header: Mapping[str, Any]) -> byte
 
 def _longest(layout: Layout, count: int) -> list[Span]:
     """Return the longest spans, those that failed, and all that they stand below."""
-    times = sorted((span.end or layout.end) - span.start for span in layout.spans)
-    least = times[-count]
-    kept = {
-        index
-        for index, span in enumerate(layout.spans)
-        if (span.end or layout.end) - span.start > least
-        or span.kind == "blocked"
-        or layout.rows[layout.row[index]].owner == index
-    }
+    end = layout.end
+
+    def rank(index: int) -> tuple[bool, int]:
+        span = layout.spans[index]
+        is_kept = span.kind == "blocked" or span.status == "ERROR" or layout.rows[layout.row[index]].owner == index
+        return is_kept, (span.end if span.end is not None else end) - span.start
+
+    kept = set(sorted(range(len(layout.spans)), key=rank, reverse=True)[:count])
     for index in list(kept):
         while (index := layout.parents[index]) >= 0 and index not in kept:
             kept.add(index)
     return [layout.spans[index] for index in sorted(kept)]
 
 
+_MOST_BYTES = 650_000
 _MOST_SPANS, _MOST_WITH_FIGURES, _MOST_WITH_ALL = 100_000, 40_000, 25_000
 _FIGURES = frozenset(
     (semconv.REQUEST_MODEL, semconv.INPUT_TOKENS, semconv.OUTPUT_TOKENS, semconv.HTTP_STATUS, semconv.RETRY_AFTER)

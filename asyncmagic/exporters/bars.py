@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 
 from asyncmagic.exporters.drawing import Bars, edge, fit, n
 from asyncmagic.layout import CALL_KINDS, Layout, begin, plain, short_name, states_of
@@ -91,7 +91,7 @@ class Painter:
     def line(self, line: list[int], y: float, height: float, *, is_folded: bool) -> str:
         """Return the spans of a line, drawn `height` pixels high."""
         bars = Bars(0.1 if len(self.layout.spans) < _MOST_EXACT else 0.5)
-        run: tuple[str, float, float] | None = None
+        marks: dict[int, str] = {}
         has_calls = is_folded and any(self.layout.sub[index] for index in line)
         for index in sorted(line, key=lambda index: (self.layout.sub[index], self.layout.spans[index].start)):
             span = self.layout.spans[index]
@@ -102,16 +102,21 @@ class Painter:
             if right - left >= self._detail.pixel * 1.5:
                 self._bar(bars, index, left, right, y, height, is_folded=is_folded, has_calls=has_calls)
                 continue
-            # What is narrower than a pixel is one mark, and marks beside each other are one rectangle.
-            at = GUTTER + int((left - GUTTER) / self._detail.pixel) * self._detail.pixel
-            if run is not None and run[0] == _style(span) and run[1] <= at <= run[2] + 0.01:
-                run = (run[0], run[1], max(run[2], at + self._detail.pixel))
-                continue
-            _add_run(bars, run, y, height)
-            run = (_style(span), at, at + self._detail.pixel)
-        _add_run(bars, run, y, height)
+            # What is narrower than a pixel is a mark in its column; where something failed, that is what it shows.
+            column, style = int((left - GUTTER) / self._detail.pixel), _style(span)
+            if column not in marks or style == "failed":
+                marks[column] = style
+        self._marks(bars, marks, y, height)
         self.used |= bars.styles
         return "".join(bars.svg())
+
+    def _marks(self, bars: Bars, marks: dict[int, str], y: float, height: float) -> None:
+        """Draw marks by column; those of one style beside each other are one rectangle."""
+        pixel = self._detail.pixel
+        columns = sorted(marks)
+        for (style, _), run in groupby(enumerate(columns), lambda place: (marks[place[1]], place[1] - place[0])):
+            first, *rest = (column for _, column in run)
+            bars.add(f"dense {style}-edge", GUTTER + first * pixel, (1 + len(rest)) * pixel, y, height, layer=_CALL)
 
     def _bar(
         self,
@@ -212,8 +217,3 @@ class Painter:
 
 def _style(span: Span) -> str:
     return span.outcome if span.outcome in ("failed", "cancelled") else _STYLE_OF_KIND.get(span.kind, "span")
-
-
-def _add_run(bars: Bars, run: tuple[str, float, float] | None, y: float, height: float) -> None:
-    if run is not None:
-        bars.add(f"dense {run[0]}-edge", run[1], run[2] - run[1], y, height, layer=_CALL)

@@ -80,12 +80,12 @@ class Reading:
     @cached_property
     def turns(self) -> dict[int, list[tuple[int, int, str]]]:
         """For each agent's id, when it waited for another agent's end, lock or message, and for what."""
-        names = {f"task {agent.name}" for agent in self.agents}
+        turns = _TURNS | {f"task {agent.name}" for agent in self.agents}
         return {
             agent.span_id: [
                 (start, end, detail)
                 for start, end, state, detail in agent.states.segments(self.end(agent))
-                if state == "waiting" and detail and (what := detail.partition(" (")[0]) and what in _TURNS | names
+                if state == "waiting" and detail and detail.partition(" (")[0] in turns
             ]
             for agent in self.agents
             if agent.states

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from asyncmagic.tracing import semconv
+from asyncmagic.tracing import Trace, semconv
 from tests.test_delta import read
 from tests.timelines import HOSTILE, Script, hostile, ms, queue, workshop
 
@@ -85,8 +85,7 @@ def test_five_hundred_calls_make_a_small_output():
     assert len(queue(500).to_html()) < 140_000
 
 
-@pytest.mark.slow
-def test_a_hundred_thousand_spans_make_an_output_below_a_megabyte():
+def calls_of_two_hundred_agents() -> Trace:
     script, chance = Script(), random.Random(7)
     for number in range(200):
         agent, at = script.start(f"agent {number}", 0), 0.0
@@ -99,10 +98,26 @@ def test_a_hundred_thousand_spans_make_an_output_below_a_megabyte():
             )
             at = end + chance.expovariate(1 / 20)
         script.tracer.end_span(agent, end=ms(at))
-    trace = script.end(500_000)
+    return script.end(500_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [calls_of_two_hundred_agents, lambda: queue(50_000)])
+def test_a_hundred_thousand_spans_make_an_output_below_a_megabyte(make):
+    trace = make()
     page = trace.to_html()
     assert len(page) + len(trace.to_svg()) + len(trace.to_text()) < 1_000_000
     assert saved(page)["header"]["note"].startswith("The ")
+
+
+@pytest.mark.slow
+def test_of_spans_that_are_all_as_long_as_many_as_possible_are_kept():
+    script = Script()
+    for number in range(100_100):
+        script.span("step", number, number + 1, "span")
+    known = saved(script.end(100_200).to_html())
+    assert known["header"]["note"].startswith("The 100,000 longest of 100,101 spans are kept here")
+    assert len(known["trace"]["spans"]) == 100_000
 
 
 def test_a_large_run_keeps_what_matters_most_and_says_so():
