@@ -13,6 +13,7 @@ from itertools import chain
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, TypeVar
 
+from asyncmagic.slots import Slots
 from asyncmagic.tracing import Span, Trace, Tracer
 from asyncmagic.tracing.leftovers import leftovers
 from asyncmagic.tracing.semconv import CODE_FUNCTION, CODE_LINE, LIMIT
@@ -145,7 +146,8 @@ class Run:
         self._say = say
         self.agents_by_task: dict[asyncio.Task[Any], Agent] = {}
         self._agents: dict[int, Agent] = {}
-        self._slots = asyncio.Semaphore(options.limit) if options.limit else None
+        self._slots = Slots(options.limit, self._note_knot) if options.limit else None
+        self._has_said_knot = False
         self._timer: asyncio.TimerHandle | None = None
         #: How often `stop` has cancelled the owner, which is taken back in the end: the owner lives on.
         self._cancels = 0
@@ -198,6 +200,14 @@ class Run:
         async with self._slots:
             self.tracer.set_state(agent.span, "running")
             return await self._run(agent, coroutine)
+
+    def _note_knot(self, inside: int) -> None:
+        if not self._has_said_knot:
+            self._has_said_knot = True
+            self._say(
+                f"all agents that --limit {self.options.limit} lets run wait for queued ones: {inside} run now. "
+                "Start those that others await first, or raise the limit."
+            )
 
     async def _run(self, agent: Agent, coroutine: Awaitable[Any]) -> Any:
         __tracebackhide__ = True

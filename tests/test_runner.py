@@ -30,6 +30,33 @@ def test_a_script_gets_results_in_order() -> None:
     assert asyncmagic.run(double(1, 0.02), double(2, 0.01), double(3, 0)) == [2, 4, 6]
 
 
+def test_agents_that_await_queued_ones_are_not_left_waiting_for_ever(loop: VirtualLoop) -> None:
+    said: list[str] = []
+
+    async def main() -> list[int]:
+        tracer = Tracer()
+        trace = tracer.start_trace("run")
+        async with Run(tracer, trace, Options(limit=2), say=said.append) as run:
+            tasks: list[asyncio.Task[int]] = []
+
+            async def sum_of(*indexes: int) -> int:
+                results: list[int] = await asyncio.gather(*(tasks[index] for index in indexes))
+                return sum(results)
+
+            async def same_as(index: int) -> int:
+                return await tasks[index]
+
+            agents = [sum_of(2, 3), same_as(0), same_as(3), double(1), double(2)]
+            tasks += [run.start(agent, f"agent {number}") for number, agent in enumerate(agents)]
+        return [task.result() for task in tasks]
+
+    assert loop.run_until_complete(main()) == [4, 4, 2, 2, 4]
+    assert said == [
+        "all agents that --limit 2 lets run wait for queued ones: 3 run now. "
+        "Start those that others await first, or raise the limit."
+    ]
+
+
 def test_inside_a_loop_it_is_awaited(loop: VirtualLoop) -> None:
     async def main() -> list[int]:
         results: list[int] = await asyncmagic.run(*[double(i) for i in range(6)], limit=2)
