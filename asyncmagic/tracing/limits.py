@@ -104,12 +104,11 @@ def _limit(read: Reading) -> Cause:
     if not any(queued):
         return 0.0, ""
     longest = max(read.end(agent) - read.begin(agent) for agent in read.agents) / 1e9
-    stretch = (max(read.end(agent) for agent in read.agents) - min(agent.start for agent in read.agents)) / 1e9
     limit = read.root.attributes.get(semconv.LIMIT)
     name = f"`--limit {limit}`" if limit is not None else "The limit"
     mean = sum(queued) / len(queued) / 1e9
     held = covered((agent.start, read.begin(agent)) for agent in read.agents) / 1e9
-    return min(held, stretch - longest), (
+    return min(held, _stretch(read) - longest), (
         f"{name}: agents queued {duration(mean)} on average, and the longest took {duration(longest)} once it ran."
     )
 
@@ -127,13 +126,17 @@ def _turns(read: Reading) -> Cause:
         agent.span_id: sum(end - start for start, end, _ in read.turns.get(agent.span_id, ())) for agent in read.agents
     }
     longest = max(read.end(agent) - read.begin(agent) - waited[agent.span_id] for agent in read.agents) / 1e9
-    stretch = (max(read.end(agent) for agent in read.agents) - min(agent.start for agent in read.agents)) / 1e9
     held = covered((start, end) for start, end, _ in waits) / 1e9
     mean = kinds[worst] / len(read.agents) / 1e9
-    return min(held, stretch - longest), (
+    return min(held, _stretch(read) - longest), (
         f"A {worst.replace(' (', ' of your own (', 1)}: agents waited {duration(mean)} "
         f"for their turn on average, and the longest took {duration(longest)} without that."
     )
+
+
+def _stretch(read: Reading) -> float:
+    """Return the seconds from the first agent's start to the last one's end."""
+    return (max(map(read.end, read.agents)) - min(agent.start for agent in read.agents)) / 1e9
 
 
 def _slow_agent(read: Reading) -> Cause:
