@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import types
 from collections.abc import Iterator
 from typing import TypeAlias
@@ -107,6 +108,8 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             yield from _comprehension(cell, node)
         elif isinstance(node, ast.For):
             yield from _loop(cell, node)
+        elif isinstance(node, (ast.Tuple, ast.List, ast.Set, ast.Dict)):
+            yield from _display(cell, node)
         body = getattr(node, "body", None)
         for statements in (body, getattr(node, "orelse", None), getattr(node, "finalbody", None)):
             if isinstance(statements, list):
@@ -133,6 +136,8 @@ def _comprehension(cell: Cell, node: _Comprehension) -> Iterator[Diagnostic]:
     call = _call(cell, element)
     if call is None or len(awaits) != 1 or any(g.is_async for g in node.generators) or len(node.generators) > 1:
         return
+    if isinstance(cell.parents.get(node), ast.Await):
+        return  # That is another mistake.
     targets = _names(node.generators[0].target)
     if not _may_overlap(cell, call, targets):
         return
@@ -245,20 +250,53 @@ def _row(cell: Cell, statements: list[ast.stmt]) -> Iterator[Diagnostic]:
             row = [(statement, call)]
 
 
+def _display(cell: Cell, node: ast.Tuple | ast.List | ast.Set | ast.Dict) -> Iterator[Diagnostic]:
+    """A tuple, list, set or dict of the results of calls that need nothing of one another."""
+    row: list[ast.Call] = []
+    for part in node.values if isinstance(node, ast.Dict) else node.elts:
+        awaits = [n for n in ast.walk(part) if isinstance(n, ast.Await)]
+        call = _call(cell, awaits[0]) if len(awaits) == 1 else None
+        if call is None or not _may_overlap(cell, call, set(), is_row=True):
+            return
+        row.append(call)
+    if len(row) > 1 and all(_calls_are_independent(cell, a, b) for a, b in itertools.combinations(row, 2)):
+        calls = ", ".join(cell.text(call) for call in row)
+        yield _say(
+            cell,
+            cell.parents[row[1]],
+            f"these {len(row)} awaits wait one after another, and do not need each other",
+            f"Await them together: `await asyncio.gather({calls})`",
+        )
+
+
 def _are_independent(cell: Cell, a: tuple[ast.Assign, ast.Call], b: tuple[ast.Assign, ast.Call]) -> bool:
     stored_a, stored_b = _names(a[0], ast.Store), _names(b[0], ast.Store)
     if stored_a & (_names(b[1], ast.Load) | stored_b) or not _may_overlap(cell, b[1], set(), is_row=True):
         return False
     if any(not isinstance(target, (ast.Name, ast.Tuple)) for target in (*a[0].targets, *b[0].targets)):
         return False
-    same = ast.unparse(a[1].func) == ast.unparse(b[1].func)
-    if same:
-        return bool(a[1].args or a[1].keywords) or isinstance(a[1].func, ast.Name)
-    if isinstance(a[1].func, ast.Attribute) and isinstance(b[1].func, ast.Attribute):
+    return _calls_are_independent(cell, a[1], b[1])
+
+
+def _calls_are_independent(cell: Cell, a: ast.Call, b: ast.Call) -> bool:
+    are_methods = isinstance(a.func, ast.Attribute) and isinstance(b.func, ast.Attribute)
+    if are_methods and _are_of_two(cell, a.func, b.func):
+        return True
+    sources = [_source(cell, a), _source(cell, b)]
+    if any(source is not None and _effects(source) for source in sources):
         return False
-    shared = _argument_names(a[1]) & _argument_names(b[1])
-    is_known = _source(cell, a[1]) is not None and _source(cell, b[1]) is not None
-    return is_known and all(_is_data(cell, name) for name in shared)
+    if ast.unparse(a.func) == ast.unparse(b.func):
+        return bool(a.args or a.keywords) or isinstance(a.func, ast.Name)
+    shared = _argument_names(a) & _argument_names(b)
+    return not are_methods and None not in sources and all(_is_data(cell, name) for name in shared)
+
+
+def _are_of_two(cell: Cell, a: ast.expr, b: ast.expr) -> bool:
+    """Whether the functions are one method of two different objects."""
+    if not (isinstance(a, ast.Attribute) and isinstance(b, ast.Attribute)) or a.attr != b.attr:
+        return False
+    owners = [cell.flow.values.get(a.value), cell.flow.values.get(b.value)]
+    return len({id(owner.obj) for owner in owners if isinstance(owner, Live)}) == 2 and not _is_module(cell, a.value)
 
 
 def _argument_names(call: ast.Call) -> set[str]:
@@ -293,7 +331,7 @@ def _may_overlap(cell: Cell, call: ast.Call, targets: set[str], *, is_row: bool 
     elif isinstance(call.func, ast.Name) and call.func.id in _ORDERED:
         return False
     source = _source(cell, call)
-    return source is None or not _has_effects(source)
+    return source is None or not _effects(source) - ({"self"} if is_row else set())
 
 
 def _is_module(cell: Cell, node: ast.expr) -> bool:
@@ -312,19 +350,20 @@ def _source(cell: Cell, call: ast.Call) -> Function | None:
     return function if isinstance(function, Function) else None
 
 
-def _has_effects(function: Function) -> bool:
-    """Whether the function writes what others may read: then the order of its calls may matter."""
-    local = facts(function.node).local
+def _effects(function: Function) -> set[str]:
+    """The outer names and arguments whose objects the function changes: then the order of its calls may matter."""
+    local, found = facts(function.node).local, set()
     for node in own_nodes(function.node):
+        base = None
         if isinstance(node, (ast.Global, ast.Nonlocal)):
-            return True
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
-            return _base(node) not in local or _base(node) in _arguments(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATING:
+            found.update(node.names)
+        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
+            base = _base(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATING:
             base = _base(node.func)
-            if base is not None and (base not in local or base in _arguments(function)):
-                return True
-    return False
+        if base is not None and (base not in local or base in _arguments(function)):
+            found.add(base)
+    return found
 
 
 def _arguments(function: Function) -> set[str]:

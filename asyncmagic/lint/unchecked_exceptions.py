@@ -160,8 +160,10 @@ def _wait(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
             continue
         if isinstance(other, ast.Attribute) and other.attr in ("result", "exception", "add_done_callback"):
             return
-        if isinstance(other, (ast.Await, ast.Return)) and other.value is not None and _loads(other.value) & tasks:
-            return
+        if isinstance(other, (ast.Await, ast.Return)) and other.value is not None:
+            counted = {name for call in ast.walk(other.value) if _counts(call) for name in _loads(call)}
+            if _loads(other.value) & tasks - counted:
+                return
     if isinstance(cell.parents.get(node), ast.Return) or _reaps_cancelled(
         cell, node, ast.Call(call.func, call.args, [])
     ):
@@ -173,3 +175,7 @@ def _wait(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
         "Ask each task that is done for its `.result()`",
         severity="advice",
     )
+
+
+def _counts(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("len", "bool")

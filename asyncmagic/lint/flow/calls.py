@@ -9,6 +9,7 @@ import types
 from collections.abc import Callable, Sequence
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import class_of
 from asyncmagic.lint.flow.instances import Instances
 from asyncmagic.lint.flow.known import DATA_MODULES, KNOWN, SHOWING_MODULES
 from asyncmagic.lint.flow.ledger import Call
@@ -54,6 +55,9 @@ class Calls(Instances):
         if isinstance(function, Either):
             results, spent = [], call.scope.spent
             for option in function.options:
+                if isinstance(option, Awaitable):
+                    self.hand_over(option)  # Not what is called on this path.
+                    continue
                 call.scope.spent = set(spent)
                 results.append(self.call(dataclasses.replace(call, function=option), owner))
             if not all(isinstance(result, Awaitable) for result in results):
@@ -185,7 +189,14 @@ class Calls(Instances):
             return value if known(value) is not None else None
         if isinstance(declared, Awaitable) and declared.kind == "coroutine":
             return self.coroutine(call, declared.result)
-        return self.fresh(result(), call, is_remembered=True)
+        value = self.fresh(result(), call, is_remembered=True)
+        return Plain() if value is None and self._has_async_twin(function, owner) else value
+
+    def _has_async_twin(self, function: types.FunctionType, owner: Value | None) -> bool:
+        """Whether `ainvoke` stands beside `invoke`: then `invoke` gives the result itself."""
+        cls = class_of(owner)
+        twin = objects.class_lookup(cls, f"a{function.__name__}") if cls is not None else None
+        return objects.is_coroutine_function(twin)
 
     def _declared_return(self, call: Call, function: types.FunctionType, owner: Value | None) -> Value | None:
         hint = function.__annotations__.get("return", objects.MISSING)

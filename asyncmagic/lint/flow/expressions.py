@@ -134,6 +134,7 @@ class Expressions(Calls):
                 keywords.update((key, item) for key, item in pairs if type(key) is str)
             elif keyword.arg is None:
                 has_unknown = True
+                self.use(value, keyword.value, "unpacked", is_certain=True)
                 self.hand_over(value)
             else:
                 keywords[keyword.arg] = value
@@ -225,8 +226,14 @@ class Expressions(Calls):
         """Evaluate a condition and return what it is known to be."""
         value = self.evaluate(node, scope)
         self.use(value, node, "tested: it is always true", is_certain=False)
-        if isinstance(node, ast.Constant):
-            return bool(node.value)
+        if isinstance(node, (ast.Constant, ast.Call, ast.UnaryOp)) and isinstance(value, Live):
+            return (
+                value.obj
+                if isinstance(value.obj, bool)
+                else bool(value.obj)
+                if isinstance(node, ast.Constant)
+                else None
+            )
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)) and len(node.ops) == 1:
             right = node.comparators[0]
             left = self.evaluate_quietly(node.left, scope)
@@ -254,7 +261,7 @@ class Expressions(Calls):
         is_not = isinstance(node.op, ast.Not)
         self.use(value, node, "tested: it is always true" if is_not else "used as a number", is_certain=not is_not)
         if is_not:
-            return Instance(bool)
+            return Live(not value.obj) if isinstance(value, Live) and type(value.obj) is bool else Instance(bool)
         return value if isinstance(value, Live) and (type(value.obj) is int or type(value.obj) is float) else Plain()
 
     def _BinOp(self, node: ast.BinOp, scope: Scope) -> Value | None:
@@ -336,6 +343,7 @@ class Expressions(Calls):
             value = self.evaluate(child, scope)
             if key is None:
                 keys = None
+                self.use(value, child, "unpacked", is_certain=True)
                 items.extend(value.items if isinstance(value, Box) else [None])
                 continue
             self.hand_over(self.evaluate(key, scope))

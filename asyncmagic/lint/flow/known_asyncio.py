@@ -12,6 +12,7 @@ from asyncmagic.lint.flow.values import (
     Awaitable,
     Box,
     Instance,
+    Live,
     Plain,
     Value,
     awaitables,
@@ -55,6 +56,12 @@ def _gather(flow: Calls, call: Call, owner: Value | None) -> Value | None:
         return Box(list, items, list(range(len(items))) if has_places else None)
 
     return flow.make(Awaitable("future", call.node, result, maker=call.function))
+
+
+def _closed(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over(owner)
+    call.scope.spent.update(awaitables(owner))
+    return Live(None)
 
 
 def _shield(flow: Calls, call: Call, owner: Value | None) -> Value | None:
@@ -154,6 +161,7 @@ def _table() -> dict[str, Handler]:
     put(_task, "asyncio.base_events.BaseEventLoop.create_task", "asyncio.events.AbstractEventLoop.create_task")
     put(_kept_task, "asyncio.taskgroups.TaskGroup.create_task", "asyncio.tasks.run_coroutine_threadsafe")
     put(_gather, "asyncio.tasks.gather")
+    put(_closed, "builtins.coroutine.close", "builtins.coroutine.throw")
     put(_shield, "asyncio.tasks.shield", "asyncio.futures.wrap_future")
     put(_wait_for, "asyncio.tasks.wait_for")
     put(_wait, "asyncio.tasks.wait")

@@ -11,13 +11,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.containers import any_item, element, fill, item_at
+from asyncmagic.lint.flow.containers import any_item, boxed, element, fill, item_at
+from asyncmagic.lint.flow.ledger import BUILTIN_DATA
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
+    Bound,
     Box,
     Class,
     Descriptor,
+    Function,
     Identity,
     Instance,
     Live,
@@ -30,6 +33,7 @@ from asyncmagic.lint.flow.values import (
     awaitables,
     either,
     nothing,
+    options,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +70,58 @@ def _guards(flow: Calls, call: Call, owner: Value | None) -> Value | None:
         ):
             call.scope.names[arg.id] = None
     return Plain()
+
+
+def _iscoroutinefunction(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(0)
+    function = given.function if isinstance(given, Bound) else given
+    if isinstance(function, Function):
+        return Live(isinstance(function.node, ast.AsyncFunctionDef))
+    if isinstance(function, Live) and type(function.obj) is types.FunctionType:
+        return Live(objects.is_coroutine_function(function.obj))
+    return _guards(flow, call, owner)
+
+
+def _isinstance(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """Asking whether a coroutine is a dict or a string takes it for its result."""
+    kinds = call.argument(1)
+    asked = kinds.items if isinstance(kinds, Box) else list(options(kinds))
+    if not all(isinstance(kind, Live) and any(kind.obj is data for data in BUILTIN_DATA) for kind in asked):
+        return _guards(flow, call, owner)
+    flow.use(call.argument(0), call.node, "tested for what it never is", is_certain=False)
+    return Instance(bool)
+
+
+def _setattr(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    name = call.argument(1)
+    if isinstance(name, Live) and type(name.obj) is str:
+        flow.set_attribute(call.argument(0), name.obj, call.argument(2))
+    else:
+        flow.hand_over_arguments(call)
+    return Live(None)
+
+
+def _namedtuple(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    given = call.argument(1, "field_names")
+    names = boxed(flow, given)
+    if isinstance(given, Live) and isinstance(given.obj, str):
+        fields = given.obj.replace(",", " ").split()
+    elif isinstance(names, Box):
+        fields = [item.obj for item in names.items if isinstance(item, Live) and isinstance(item.obj, str)]
+    else:
+        return None
+    body: list[ast.stmt] = [
+        ast.AnnAssign(ast.Name(name, ast.Store()), ast.Constant(None), simple=1)
+        for name in fields
+        if name.isidentifier()
+    ]
+    return Class(ast.ClassDef("namedtuple", [], [], body or [ast.Pass()], []), Scope({}), (Live(tuple),))
+
+
+def _defaultdict(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    factory = call.argument(0)
+    kind = factory.obj if isinstance(factory, Live) else None
+    return Box(dict, [Box(kind, [])] if kind in (list, dict, set) else [None])  # type: ignore[arg-type, comparison-overlap]
 
 
 def _collects(kind: type | None) -> Handler:
@@ -183,6 +239,8 @@ def _anext(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     flow.hand_over(given)
     if isinstance(given, AsyncGenerator):
         return flow.coroutine(call, given.item)
+    if isinstance(given, Box):
+        return Plain()  # It raises: only asynchronous iterators have a next one to wait for.
     return Awaitable("awaitable", call.node, nothing, is_handed_on=True)
 
 
@@ -350,11 +408,31 @@ def _table() -> dict[str, Handler]:
     put(_shows("turned into text", lambda: Instance(str)), "builtins.str", "builtins.repr", "builtins.format")
     put(_shows("turned into text", lambda: Instance(str)), "builtins.ascii", "json.dumps")
     put(_shows("tested", lambda: Instance(bool)), "builtins.bool")
-    for name in ("len", "int", "float", "round", "abs", "divmod", "pow", "hex", "chr", "ord", "complex", "bytes"):
+    for name in (
+        "len",
+        "int",
+        "float",
+        "round",
+        "abs",
+        "divmod",
+        "pow",
+        "hex",
+        "chr",
+        "ord",
+        "complex",
+        "bytes",
+        "bytearray",
+    ):
         put(_computes("used as a value", Plain), f"builtins.{name}")
-    put(_guards, "builtins.type", "builtins.isinstance", "builtins.id", "builtins.callable", "builtins.hasattr")
+    put(_computes("used as a value", lambda: Instance(range)), "builtins.range")
+    put(_isinstance, "builtins.isinstance")
+    put(_setattr, "builtins.setattr")
+    put(_namedtuple, "collections.namedtuple")
+    put(_defaultdict, "collections.defaultdict")
+    put(_guards, "builtins.type", "builtins.id", "builtins.callable", "builtins.hasattr")
     put(_guards, "builtins.issubclass", "builtins.dir", "builtins.vars", "builtins.hash", "builtins.help")
-    for name in ("isawaitable", "iscoroutine", "iscoroutinefunction", "getcoroutinestate", "isasyncgen"):
+    put(_iscoroutinefunction, "inspect.iscoroutinefunction", "asyncio.coroutines.iscoroutinefunction")
+    for name in ("isawaitable", "iscoroutine", "getcoroutinestate", "isasyncgen"):
         put(_guards, f"inspect.{name}", f"asyncio.coroutines.{name}", f"asyncio.base_futures.{name}")
     put(_guards, "asyncio.base_futures.isfuture", "asyncio.coroutines.iscoroutine", "sys.getrefcount")
     for kind in (list, tuple, set, frozenset):

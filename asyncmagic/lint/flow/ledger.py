@@ -34,7 +34,7 @@ from asyncmagic.lint.flow.values import (
     options,
 )
 
-_BUILTIN_DATA = (int, float, str, bytes, bool, list, tuple, dict, set)
+BUILTIN_DATA = (int, float, str, bytes, bool, list, tuple, dict, set)
 _DICTS: tuple[type, ...] = (dict, defaultdict, OrderedDict)
 _SEQUENCES: tuple[type, ...] = (list, set, deque)
 _MAX_ITEMS = 20
@@ -312,7 +312,7 @@ def is_data(value: Value | None) -> bool:
     """Whether the value is ordinary data, and not None."""
     if isinstance(value, (Live, Instance)):
         cls = type(value.obj) if isinstance(value, Live) else value.cls
-        return any(cls is data for data in _BUILTIN_DATA)
+        return any(cls is data for data in BUILTIN_DATA)
     return isinstance(value, (Plain, Box))
 
 

@@ -123,7 +123,9 @@ class Flow(Expressions):
         given: dict[str, list[Value | None]] = {}
         for call in self.calls.values():
             callee = call.function
-            is_method = isinstance(callee, Bound)
+            is_method = isinstance(callee, (Bound, Class))
+            if isinstance(callee, Class):
+                callee = self.member(callee, "__init__")
             callee = callee.function if isinstance(callee, Bound) else callee
             if not isinstance(callee, Function) or callee.node is not function.node:
                 continue

@@ -253,8 +253,9 @@ class Resolver(Annotations):
     def attribute(self, value: Value | None, name: str, node: ast.AST) -> Value | None:
         """What `value.name` is."""
         if isinstance(value, Either):
-            found = [self.attribute(option, name, node) for option in value.options]
-            return either(*found)
+            things = [option for option in value.options if not (isinstance(option, Live) and option.obj is None)]
+            found = [self.attribute(option, name, node) for option in things]
+            return either(*found) if found else None
         if isinstance(value, Live):
             return _unless_none(self._live_attribute(value, name, node))
         if isinstance(value, Instance):
