@@ -36,8 +36,8 @@ _LEGEND = {
     "cancelled": "cancelled",
     "blocked": "loop blocked",
 }
-_GROUNDS = {"backoff": ("bg", "failed-edge"), "connect": ("queued", "queued-edge")}
-_EDGES = {"chat-wait": "chat", "backoff": "failed", "connect": "queued"}
+_GROUNDS = {"backoff": ("bg", "failed-edge"), "connect": ("queued", "chat-edge")}
+_EDGES = {"chat-wait": "chat", "backoff": "failed", "connect": "chat"}
 _TEXT_STYLES = (
     "text{font:11px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif;fill:var(--fg);white-space:pre}"
     ".h{font-size:14px;font-weight:600}.n{font-size:12px}.m{fill:var(--muted)}.e{text-anchor:end}.i{fill:var(--ink)}"

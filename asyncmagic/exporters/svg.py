@@ -175,12 +175,12 @@ class _Picture:
                 _, right, y, height = self.painter.places[source]
                 left, _, to, tall = self.painter.places[target]
                 down = to > y
-                end, bend = (to, -24) if down else (to + tall, 24)
+                begin, end, bend = (y + height, to, 14) if down else (y, to + tall, -14)
                 tip = -6 if down else 6
                 self.painter.used.add("agent-edge")
                 yield (
-                    f'<path class="agent-edge" d="M{n(right)} {n(y + height / 2)}'
-                    f'C{n(right + 16)} {n(y + height / 2)} {n(left)} {n(end + bend)} {n(left)} {n(end)}"/>'
+                    f'<path class="agent-edge" d="M{n(right)} {n(begin)}'
+                    f'C{n(right)} {n(begin + bend)} {n(left)} {n(end - bend)} {n(left)} {n(end)}"/>'
                     f'<path class="arrow" d="M{n(left)} {n(end)}l-4 {tip}h8z"/>'
                 )
 

@@ -13,7 +13,6 @@ const GLYPHS = { open: "•", done: "✓", failed: "✕", cancelled: "⊘" };
  * @param {CanvasRenderingContext2D} g in CSS pixels
  * @param {{store, geometry, theme, from, to, top, width, height, gutter, matches, hover, selected, path, measure}} scene
  *   times from/to in µs
- * @return {number} how many bars were drawn
  */
 export function paint(g, scene) {
   const { store, geometry: { blocks }, theme, from, to, top, width, height, gutter } = scene;
@@ -34,7 +33,7 @@ export function paint(g, scene) {
   g.fillStyle = theme.colour("grid");
   for (const time of ticks(from, to, step)) g.fillRect(Math.round(x(time)), AXIS, 1, height);
   const bars = new Bars(g, scene, x);
-  const drawn = bars.draw();
+  bars.draw();
   paintBands(g, scene, x);
   bars.write();
   if (scene.path) paintPath(g, scene, x);
@@ -49,7 +48,6 @@ export function paint(g, scene) {
   g.restore();
   paintGutter(g, scene);
   paintAxis(g, scene, x, step);
-  return drawn;
 }
 
 /** Where the loop was blocked, across all rows of its run. What is narrower than a pixel is drawn once a pixel. */
@@ -107,7 +105,7 @@ function outline(g, scene, x, id, colour, width) {
 }
 
 function paintPath(g, scene, x) {
-  g.fillStyle = scene.theme.colour("blocked-edge");
+  g.fillStyle = scene.theme.text;
   for (const [id, from, to] of scene.path) {
     if (to < scene.from || from > scene.to) continue;
     const box = boxOf(scene, x, id);
@@ -125,10 +123,11 @@ function paintHandoffs(g, scene, x) {
       const b = boxOf(scene, x, target);
       if (!a || !b) continue;
       const down = b.y > a.y;
-      const [x0, y0, x1, y1] = [a.x + a.w, a.y + a.h / 2, b.x, down ? b.y : b.y + b.h];
+      const [x0, y0, x1, y1] = [a.x + a.w, down ? a.y + a.h : a.y, b.x, down ? b.y : b.y + b.h];
+      const bend = down ? 14 : -14;
       g.beginPath();
       g.moveTo(x0, y0);
-      g.bezierCurveTo(x0 + 16, y0, x1, y1 + (down ? -24 : 24), x1, y1);
+      g.bezierCurveTo(x0, y0 + bend, x1, y1 - bend, x1, y1);
       g.stroke();
       g.beginPath();
       g.moveTo(x1, y1);
@@ -236,8 +235,9 @@ export function paintStrip(g, { theme, flight, full: [start, end], width, height
   g.fillStyle = theme.colour("muted");
   g.font = `11px ${theme.font}`;
   g.textBaseline = "middle";
-  const what = flight.ofCalls ? "calls in flight" : "agents at work";
-  g.fillText(fitText(g, flight.most ? `${what} · most ${flight.most}` : what, gutter - 16), 8, height / 2);
+  const [whole, short] = flight.ofCalls ? ["calls in flight", "calls"] : ["agents at work", "agents"];
+  const what = gutter < GUTTER ? short : whole;
+  g.fillText(fitText(g, flight.most ? `${what} · most ${flight.most}` : what, gutter - 12), 8, height / 2);
   g.fillStyle = theme.colour("line");
   g.fillRect(0, height - 1, width, 1);
 }

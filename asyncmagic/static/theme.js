@@ -16,7 +16,7 @@ const PATTERNS = {
   backoff: [5, 0.7, (n) => [[0, n, n, 0], [-1, 1, 1, -1], [n - 1, n + 1, n + 1, n - 1]]],
 };
 const GROUNDS = { backoff: "page", connect: "queued" };
-const EDGES = { "chat-wait": "chat-edge", backoff: "failed-edge", connect: "queued-edge" };
+const EDGES = { "chat-wait": "chat-edge", backoff: "failed-edge", connect: "chat-edge" };
 
 /** Which look a span has: what it is, or how it ended where that matters more. */
 export function styleOf(store, id) {
