@@ -36,13 +36,12 @@ const inner = new Fills(); // attempts, back-off, how a task ended, first tokens
 export class Bars {
   /** @param {object} scene see `paint` @param {(time: number) => number} x */
   constructor(g, scene, x) {
-    Object.assign(this, { g, scene, x, store: scene.store, theme: scene.theme, labels: [], drawn: 0 });
+    Object.assign(this, { g, scene, x, store: scene.store, theme: scene.theme, labels: [] });
     this.pixel = 1 / scene.theme.scale;
     this.first = scene.gutter - 10;
     this.last = scene.width + 10;
   }
 
-  /** @return {number} how many bars were drawn */
   draw() {
     const { g, scene: { geometry: { lines }, top, height }, theme } = this;
     const seen = lines.filter(({ y, h }) => AXIS + y - top <= height && AXIS + y - top + h >= AXIS);
@@ -54,7 +53,6 @@ export class Bars {
       g.globalAlpha = 1;
       for (const each of [edges, fills, inner]) each.draw(g, theme);
     }
-    return this.drawn;
   }
 
   #snap(at) {
@@ -78,7 +76,6 @@ export class Bars {
       const left = x(start);
       const right = x(store.endOf(id));
       const style = matches && !matches[id] ? "line" : styleOf(store, id);
-      this.drawn++;
       if (right - left < 1.5) {
         // All that ends within this pixel is one mark; marks beside each other are one rectangle.
         const at = Math.floor(left);

@@ -43,12 +43,12 @@ function searchOf(timeline) {
     oninput: () => timeline.set({ query: search.value }),
     onkeydown: (event) => {
       event.stopPropagation();
-      if (event.key === "Enter") timeline.step(event.shiftKey ? -1 : 1);
+      if (event.key === "Enter") timeline.walk(event.shiftKey ? -1 : 1, true);
       if (event.key === "Escape") timeline.box.focus();
     } });
   const found = element("span", { className: "am-progress", role: "status" });
   const only = button("Filter", () => timeline.toggle("onlyMatches"), { title: "Show only the rows with a match" });
-  const finding = element("span", { hidden: true }, sign("‹", "Previous match", () => timeline.step(-1)), sign("›", "Next match", () => timeline.step(1)), only);
+  const finding = element("span", { hidden: true }, sign("‹", "Previous match", () => timeline.walk(-1, true)), sign("›", "Next match", () => timeline.walk(1, true)), only);
   const title = element("option", { value: "" }, "Find …");
   const hints = element("select", {
     className: "am-hints", "aria-label": "Add to the search",

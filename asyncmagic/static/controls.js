@@ -18,7 +18,7 @@ function onKey(timeline, event) {
     PageUp: () => timeline.scroll(view.top - page), PageDown: () => timeline.scroll(view.top + page),
     Home: () => timeline.show(0, across), End: () => timeline.show(timeline.full[1] - across, timeline.full[1]),
     "+": () => timeline.zoom(1 / 1.4), "=": () => timeline.zoom(1 / 1.4), "-": () => timeline.zoom(1.4), 0: () => timeline.fit(),
-    f: () => timeline.setFollow(!view.follow), n: () => timeline.step(1), p: () => timeline.step(-1), z: () => view.selected >= 0 && timeline.zoomTo(view.selected),
+    f: () => timeline.setFollow(!view.follow), n: () => timeline.walk(1, true), p: () => timeline.walk(-1, true), z: () => view.selected >= 0 && timeline.zoomTo(view.selected),
     Enter: () => timeline.showDetails(true), c: () => timeline.cancelRow(view.selected), "/": () => timeline.search.focus(),
     m: () => timeline.markMeasure(), o: () => timeline.fold(timeline.blockOf(view.selected)), t: () => timeline.toggle("table"), "?": () => timeline.showKeys(),
     Escape: () => {
@@ -33,16 +33,16 @@ function onKey(timeline, event) {
   event.stopPropagation();
 }
 
-/** Let a timeline be moved. @param {(target, name, handler, options?) => void} listen */
-export function listenTo(timeline, listen) {
+/** Let a timeline be moved. */
+export function listenTo(timeline) {
   const { canvas, strip, box } = timeline;
-  listen(box, "keydown", (event) => onKey(timeline, event));
-  listen(box, "pointerleave", () => timeline.hoverAt(-1, -1));
-  listen(canvas, "dblclick", (event) => {
+  box.addEventListener("keydown", (event) => onKey(timeline, event));
+  box.addEventListener("pointerleave", () => timeline.hoverAt(-1, -1));
+  canvas.addEventListener("dblclick", (event) => {
     const id = timeline.hit(...placeOf(canvas, event));
     if (id >= 0) timeline.zoomTo(id);
   });
-  listen(box, "wheel", (event) => {
+  box.addEventListener("wheel", (event) => {
     // An unmodified wheel scrolls the notebook.
     const { deltaX, deltaY } = event;
     if (event.ctrlKey || event.metaKey) timeline.zoom(Math.exp(Math.max(-80, Math.min(80, deltaY)) * 0.004), timeline.timeAt(placeOf(canvas, event)[0]));
@@ -50,8 +50,8 @@ export function listenTo(timeline, listen) {
     else return;
     event.preventDefault();
   }, { passive: false });
-  listenToStrip(timeline, strip, listen);
-  listenToPointers(timeline, canvas, listen);
+  listenToStrip(timeline, strip);
+  listenToPointers(timeline, canvas);
 }
 
 function placeOf(canvas, event) {
@@ -60,22 +60,22 @@ function placeOf(canvas, event) {
 }
 
 /** A press on the strip of calls moves the part that is shown there. */
-function listenToStrip(timeline, strip, listen) {
+function listenToStrip(timeline, strip) {
   const brush = (event) => {
     const [start, end] = timeline.full;
     const time = start + ((placeOf(strip, event)[0] - timeline.gutter) / timeline.plot) * (end - start);
     const half = (timeline.view.to - timeline.view.from) / 2;
     if (half * 2 < (end - start) * 0.99) timeline.show(time - half, time + half);
   };
-  listen(strip, "pointerdown", (event) => {
+  strip.addEventListener("pointerdown", (event) => {
     strip.setPointerCapture(event.pointerId);
     brush(event);
   });
-  listen(strip, "pointermove", (event) => event.buttons && brush(event));
+  strip.addEventListener("pointermove", (event) => event.buttons && brush(event));
 }
 
 /** A drag moves, with Shift it measures; two fingers zoom; a press selects. */
-function listenToPointers(timeline, canvas, listen) {
+function listenToPointers(timeline, canvas) {
   const pointers = new Map();
   let drag = null;
 
@@ -88,16 +88,16 @@ function listenToPointers(timeline, canvas, listen) {
     drag = { x, y, from, to, top, moved: pointers.size > 1, measures, pinch: pointers.size === 2 ? pinch() : null };
   };
 
-  listen(canvas, "pointerdown", (event) => {
+  canvas.addEventListener("pointerdown", (event) => {
     const [x, y] = placeOf(canvas, event);
     pointers.set(event.pointerId, [x, y]);
     canvas.setPointerCapture(event.pointerId);
     begin(x, y, event.shiftKey);
     timeline.measure = event.shiftKey ? [timeline.timeAt(x), timeline.timeAt(x)] : null;
-    if (event.shiftKey) timeline.showCard(-1);
+    if (event.shiftKey) timeline.hoverAt(-1, -1);
   });
 
-  listen(canvas, "pointermove", (event) => {
+  canvas.addEventListener("pointermove", (event) => {
     const [x, y] = placeOf(canvas, event);
     if (!drag) return event.pointerType === "touch" || timeline.hoverAt(x, y);
     if (!pointers.has(event.pointerId)) return;
@@ -116,7 +116,7 @@ function listenToPointers(timeline, canvas, listen) {
       timeline.invalidate();
     } else if (drag.moved) {
       timeline.box.classList.add("am-dragging");
-      timeline.showCard(-1);
+      timeline.hoverAt(-1, -1);
       const shift = (drag.x - x) * perPixel;
       if (Math.abs(x - drag.x) > 2) timeline.show(drag.from + shift, drag.to + shift);
       timeline.scroll(drag.top + drag.y - y);
@@ -137,9 +137,9 @@ function listenToPointers(timeline, canvas, listen) {
     timeline.box.classList.remove("am-dragging");
     if (moved || event.type === "pointercancel") return;
     if (x < timeline.gutter) return timeline.fold(timeline.blockAt(y));
-    timeline.showCard(-1);
+    timeline.hoverAt(-1, -1);
     timeline.select(timeline.hit(x, y), true);
   };
-  listen(canvas, "pointerup", release);
-  listen(canvas, "pointercancel", release);
+  canvas.addEventListener("pointerup", release);
+  canvas.addEventListener("pointercancel", release);
 }

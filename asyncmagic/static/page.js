@@ -37,13 +37,12 @@ export function pageTheme() {
   return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
-/** Call back whenever the page may look different. @return {MutationObserver} */
-export function onThemeChange(listen, changed) {
+/** Call back whenever the page may look different. */
+export function onThemeChange(changed) {
   const observer = new MutationObserver(changed);
   const attributeFilter = ["class", "theme", "data-theme", "data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-kind"];
   for (const place of [document.body, document.documentElement]) observer.observe(place, { attributeFilter });
-  for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"]) listen(matchMedia(query), "change", changed);
-  return observer;
+  for (const query of ["(prefers-color-scheme: dark)", "(prefers-contrast: more)", "(forced-colors: active)"]) matchMedia(query).addEventListener("change", changed);
 }
 
 export async function copyText(text) {

@@ -11,13 +11,16 @@ const MOST_TABLE_ROWS = 1000;
 
 const place = (store, id) => `${kindWord(store, id)} · ${store.rows[store.row[id]].name}`;
 
-/** Fill the card with a span and put it beside the pointer, where the window has room. */
-export function placeCard(card, store, id, x, y) {
+/** Fill the card with a span. */
+export function fillCard(card, store, id) {
   card.replaceChildren(element("strong", {}, title(store, id)), place(store, id), pairs(facts(store, id)));
-  card.showPopover?.();
-  const left = x + 20 + card.offsetWidth > innerWidth ? x - card.offsetWidth - 12 : x + 16;
-  const top = y + 20 + card.offsetHeight > innerHeight ? y - card.offsetHeight - 12 : y + 18;
-  Object.assign(card.style, { left: `${Math.max(4, left)}px`, top: `${Math.max(4, top)}px` });
+}
+
+/** Put the card beside the pointer, on the sides where the window has more room: its size need not be known. */
+export function placeCard(card, x, y) {
+  const [isRight, isLow] = [x > innerWidth / 2, y > innerHeight / 2];
+  Object.assign(card.style, { left: isRight ? "" : `${x + 16}px`, right: isRight ? `${innerWidth - x + 12}px` : "",
+    top: isLow ? "" : `${y + 18}px`, bottom: isLow ? `${innerHeight - y + 12}px` : "" });
 }
 
 /** Everything about a span. */

@@ -5,7 +5,7 @@ import { Theme } from "./theme.js";
 import { duration } from "./words.js";
 import { sentence } from "./describe.js";
 import { copyText, download, onThemeChange, pageTheme, pairs, sign } from "./page.js";
-import { detailsOf, legendOf, looksOf, placeCard, tableRows } from "./panels.js";
+import { detailsOf, fillCard, legendOf, looksOf, placeCard, tableRows } from "./panels.js";
 import { HELP, POINTER_HELP, listenTo } from "./controls.js";
 import { STRIP, build } from "./build.js";
 import { fileOf, textOf } from "./files.js";
@@ -13,42 +13,31 @@ import { arrange } from "./arrange.js";
 import { Viewport } from "./viewport.js";
 
 const MOST_HEIGHT = 460;
+const ONE_LINE = 640; // in which the tools have room
 
 export class Timeline extends Viewport {
   /** @param {HTMLElement} host @param {import("./trace.js").TraceStore} store @param {{cancel?: (id: number|null) => void, state?: object}} options */
   constructor(host, store, { cancel = null, state = {} } = {}) {
     super(store, state);
     Object.assign(this, { host, cancel, hover: -1, measure: null, laidOut: -1 });
-    this.stop = new AbortController();
-    const listen = (target, name, handler, options = {}) => target.addEventListener(name, handler, { signal: this.stop.signal, ...options });
     Object.assign(this, build(this));
     this.root.timeline = this;
     host.replaceChildren(this.root);
     this.main = this.canvas.getContext("2d", { alpha: false });
     this.small = this.strip.getContext("2d", { alpha: false });
-    listenTo(this, listen);
-    listen(document, "pointerdown", (event) => this.menu.parentElement.contains(event.target) || this.openMenu(false));
-    store.listeners.add(this.onStore = () => this.#onStore());
-    this.observers = [new ResizeObserver(() => this.#resize()), new IntersectionObserver((entries) => {
+    listenTo(this);
+    document.addEventListener("pointerdown", (event) => this.menu.parentElement.contains(event.target) || this.openMenu(false));
+    store.listeners.add(() => this.#onStore());
+    new ResizeObserver(() => this.#resize()).observe(this.box);
+    new IntersectionObserver((entries) => {
       this.isHidden = !entries.at(-1).isIntersecting;
       this.invalidate();
-    })];
-    for (const observer of this.observers) observer.observe(this.box);
-    this.observers.push(onThemeChange(listen, () => this.#retheme()));
+    }).observe(this.box);
+    onThemeChange(() => this.#retheme());
     this.#retheme();
     this.#resize();
     this.#onStore();
     this.set({});
-  }
-
-  destroy() {
-    this.stop.abort();
-    for (const observer of this.observers) observer.disconnect();
-    this.store.listeners.delete(this.onStore);
-    cancelAnimationFrame(this.frame);
-    clearTimeout(this.timer);
-    this.host.replaceChildren();
-    this.isGone = true;
   }
 
   // -- what is shown
@@ -128,30 +117,29 @@ export class Timeline extends Viewport {
     if (box && (box.y < AXIS || box.y + box.h > this.height)) this.scroll(view.top + box.y - this.height / 2);
   }
 
-  walk(by) {
-    const ids = this.geometry.lines.flatMap(({ layers }) => layers.flat());
-    const at = ids.indexOf(this.view.selected);
-    const next = at < 0 ? (by > 0 ? 0 : ids.length - 1) : Math.min(Math.max(at + by, 0), ids.length - 1);
-    if (ids.length) this.select(ids[next]);
+  /** The drawn spans of each line. @return {number[][]} */
+  get idsOfLines() {
+    return this.geometry.lines.map(({ layers }) => layers.flat()).filter((ids) => ids.length);
   }
 
+  /** Select the next span, or the next that was searched for; behind the last stands the first. */
+  walk(by, isSearch = false) {
+    const ids = this.idsOfLines.flat().filter((id) => !isSearch || !this.matches || this.matches[id]);
+    if (!ids.length) return;
+    const at = ids.indexOf(this.view.selected);
+    const next = at < 0 && by < 0 ? ids.length - 1 : (at + by + ids.length) % ids.length;
+    this.select(ids[next]);
+    if (isSearch && this.matches) this.found.textContent = `${next + 1} of ${ids.length}`;
+  }
+
+  /** Select the span of the line above or below that stands where the selected one begins. */
   walkLines(by) {
-    const lines = this.geometry.lines.map(({ layers }) => layers.flat()).filter((ids) => ids.length);
+    const lines = this.idsOfLines;
     if (!lines.length) return;
     const at = lines.findIndex((ids) => ids.includes(this.view.selected));
     const ids = lines[at < 0 ? 0 : Math.min(Math.max(at + by, 0), lines.length - 1)];
     const time = at < 0 ? this.view.from : this.store.start[this.view.selected];
     this.select(ids[Math.min(firstVisible(this.store, ids, time), ids.length - 1)]);
-  }
-
-  /** Select the next span that was searched for. */
-  step(by) {
-    const ids = this.geometry.lines.flatMap(({ layers }) => layers.flat()).filter((id) => !this.matches || this.matches[id]);
-    if (!ids.length) return;
-    const at = ids.indexOf(this.view.selected);
-    const next = at < 0 ? (by > 0 ? 0 : ids.length - 1) : (at + by + ids.length) % ids.length;
-    this.select(ids[next]);
-    if (this.matches) this.found.textContent = `${next + 1} of ${ids.length}`;
   }
 
   markMeasure() {
@@ -169,8 +157,8 @@ export class Timeline extends Viewport {
   }
 
   hoverAt(x, y) {
-    const id = x < 0 ? -1 : this.hit(x, y);
-    const block = x < 0 ? undefined : this.blockAt(y);
+    const id = this.hit(x, y);
+    const block = this.blockAt(y);
     this.canvas.style.cursor = id >= 0 || (x < this.gutter && block?.group && block.size > 1) ? "pointer" : "default";
     const owner = block?.isFolded ? -1 : block?.rows[0].owner ?? -1;
     this.rowCancel.hidden = !(this.cancel && this.store.header.running && owner > 0 && this.store.isOpen(owner));
@@ -179,17 +167,22 @@ export class Timeline extends Viewport {
       this.rowCancel.setAttribute("aria-label", `Cancel ${block.name}`);
       Object.assign(this.rowCancel.style, { top: `${STRIP + AXIS + block.y - this.view.top + 4}px`, left: `${this.gutter - 58}px` });
     }
-    if (id === this.hover && id < 0) return;
-    const box = this.canvas.getBoundingClientRect();
-    this.showCard(id, box.left + x, box.top + y);
-    if (id !== this.hover) this.invalidate();
+    if (id >= 0) {
+      const { left, top } = this.canvas.getBoundingClientRect();
+      placeCard(this.card, left + x, top + y);
+    }
+    if (id === this.hover && !(id >= 0 && this.store.isOpen(id))) return;
     this.hover = id;
+    this.showCard(id);
+    this.invalidate();
   }
 
-  showCard(id, x, y) {
+  showCard(id) {
+    if (id >= 0) fillCard(this.card, this.store, id);
+    if (this.card.hidden === id < 0) return;
     this.card.hidden = id < 0;
     if (id < 0) this.card.hidePopover?.();
-    else placeCard(this.card, this.store, id, x, y);
+    else this.card.showPopover?.();
   }
 
   showDetails(isOpen) {
@@ -249,9 +242,10 @@ export class Timeline extends Viewport {
 
   #resize() {
     this.width = Math.max(200, Math.floor(this.box.clientWidth));
+    this.root.classList.toggle("am-narrow", this.width < ONE_LINE);
     this.scale = devicePixelRatio || 1;
     this.theme = null;
-    if (!this.isGone && this.geometry) this.draw();
+    if (this.geometry) this.draw();
   }
 
   #size() {
@@ -295,7 +289,7 @@ export class Timeline extends Viewport {
   }
 
   invalidate() {
-    if (this.frame || this.isGone) return;
+    if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       if (!this.isHidden) this.draw();
@@ -341,14 +335,14 @@ export class Timeline extends Viewport {
     if (view.follow) [view.from, view.to] = full;
     view.top = Math.max(0, Math.min(view.top, height + AXIS - this.height));
     this.main.setTransform(this.scale, 0, 0, this.scale, 0, 0);
-    this.drawn = paint(this.main, this.scene());
+    paint(this.main, this.scene());
     this.#drawStrip(full);
     const visible = this.height - AXIS;
     this.bar.hidden = height <= visible + 1;
     if (!this.bar.hidden) Object.assign(this.bar.style, { top: `${STRIP + AXIS + (view.top / height) * visible}px`, height: `${(visible / height) * visible}px` });
     this.#showWords(silence);
     this.drawTime = performance.now() - began;
-    if (running && !this.isGone) this.#keepMoving();
+    if (running) this.#keepMoving();
   }
 
   /** The strip is drawn when it changes; what the rows show of it is an element above it. */

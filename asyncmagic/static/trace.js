@@ -40,7 +40,6 @@ export class TraceStore {
     this.last = 0;
     this.sequence = -1;
     this.structure = 0;
-    this.version = 0;
   }
 
   /** Take up a delta. @param {ArrayBuffer} buffer @return {boolean} whether deltas before it are missing */
@@ -103,10 +102,9 @@ export class TraceStore {
     }
     if (changes) this.structure++; // An agent that leaves the queue takes its lane.
     this.now = Math.max(head.now, this.last);
-    for (const key of ["headline", "progress", "running", "trace", "name", "hidden", "path", "note", "cancel"]) {
+    for (const key of ["headline", "progress", "running", "trace", "name", "hidden", "path", "note"]) {
       if (key in head) this.header[key] = head[key];
     }
-    this.version++;
     for (const listener of this.listeners) listener();
     return false;
   }
@@ -188,13 +186,6 @@ export class TraceStore {
     const states = this.states.get(id);
     if (!states || states.code[0] !== 0) return this.start[id];
     return states.time.length > 1 ? states.time[1] : this.end[id];
-  }
-
-  /** The spans below a span, in order. */
-  children(id) {
-    const found = [];
-    for (let i = id + 1; i < this.n; i++) if (this.parent[i] === id) found.push(i);
-    return found;
   }
 
   /** The spans as the saved file writes them. */

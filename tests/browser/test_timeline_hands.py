@@ -8,7 +8,7 @@ import pytest
 
 from asyncmagic.tracing import semconv
 from tests.browser.view import TIMELINE, View
-from tests.timelines import Script, queue, workshop
+from tests.timelines import Script, ms, queue, workshop
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +49,29 @@ def test_two_fingers_zoom_at_the_time_between_them_and_one_moves_it(touched):
     touch("touchEnd")
     touched.page.wait_for_function(f"() => {TIMELINE}.view.from > {near[0] * 1e6 + 1e5}")
     assert touched.selected() == ""
+
+
+@pytest.mark.parametrize("name, number", [("chat gpt-5", 0), ("chat gpt-5", 4), ("chat gpt-5", 5), ("agent", 0)])
+def test_the_card_is_whole_wherever_the_pointer_is(view, name, number):
+    script = Script()
+    for row in range(12):
+        agent = script.start("agent", 1)
+        script.chat(agent, row * 100, row * 100 + 150, attributes={semconv.REQUEST_ID: "x" * 60})
+        script.tracer.end_span(agent, end=ms(1300))
+    view.page.set_viewport_size({"width": 640, "height": 480})
+    view.show(script.end(1310)).page.mouse.move(*view.place(name, number))
+    box = view.page.locator(".am-card").bounding_box()
+    assert box["x"] >= 0 and box["y"] >= 0
+    assert box["x"] + box["width"] <= 640 and box["y"] + box["height"] <= 480
+
+
+def test_moving_over_one_span_writes_its_card_once(view):
+    view.show(workshop())
+    x, y = view.place("chat gpt-5", 1)
+    view.page.mouse.move(x, y)
+    view.ask("(window.written = t.card.firstChild)")
+    view.page.mouse.move(x + 5, y)
+    assert view.ask("window.written === t.card.firstChild && t.card.style.left") == f"{x + 5 + 16:g}px"
 
 
 def test_what_can_be_searched_for_is_offered_and_added_to_the_search(view):

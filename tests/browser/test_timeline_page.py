@@ -288,6 +288,7 @@ def test_deltas_are_drawn_and_cancel_goes_out(live):
         data = writer.write(layout.update(spans), {"seq": sequence, **header}, now=ms(at))
         view.page.evaluate("text => model.tell(text)", base64.b64encode(data).decode())
         view.page.wait_for_function(f"() => {TIMELINE}.store.sequence === {sequence}")
+        assert view.ask("t.store.sequence") == sequence  # and is drawn
 
     agent = script.start("agent", 1)
     script.states(agent, (1, "running"))
