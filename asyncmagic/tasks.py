@@ -14,20 +14,26 @@ _KERNEL = ("ipykernel", "IPython", "jupyter_client", "tornado", "zmq")
 def tree(loop: asyncio.AbstractEventLoop | None = None) -> str:
     """Return the tasks of the loop as text: a line each with its state and where it awaits, awaited ones below."""
     loop = loop or _the_loop()
-    alive = [task for task in asyncio.all_tasks(loop) if not _is_kernels(task)]
+    alive = {task for task in asyncio.all_tasks(loop) if not _is_kernels(task)}
     if not alive:
         return "no tasks are alive on this loop"
-    awaited = {task: waiting for task in alive if (waiting := _awaited_task(task)) in alive}
-    roots = [task for task in alive if task not in awaited.values()]
+    awaited = {task: [other for other in _awaited_tasks(task) if other in alive] for task in alive}
+    below = {other for others in awaited.values() for other in others}
     lines: list[str] = []
+    written: set[asyncio.Task[Any]] = set()
 
     def write(task: asyncio.Task[Any], depth: int) -> None:
-        lines.append(f"{'  ' * depth}{task.get_name()}  {_state(task)}{_place(task)}")
-        if (below := awaited.get(task)) is not None and depth < 50:
-            write(below, depth + 1)
+        again = "  (see above)" if task in written else f"  {_state(task)}{_place(task)}"
+        lines.append(f"{'  ' * depth}{task.get_name()}{again}")
+        if task not in written and depth < 50:
+            written.add(task)
+            for other in awaited[task]:
+                write(other, depth + 1)
 
-    for task in sorted(roots, key=lambda task: task.get_name()):
-        write(task, 0)
+    # Those that nobody awaits, and then those that await each other in a circle.
+    for task in sorted(alive, key=lambda task: (task in below, task.get_name())):
+        if task not in written:
+            write(task, 0)
     return "\n".join(lines)
 
 
@@ -47,12 +53,10 @@ def _waiter(task: asyncio.Task[Any]) -> Any:
     return getattr(task, "_fut_waiter", None)
 
 
-def _awaited_task(task: asyncio.Task[Any]) -> Any:
+def _awaited_tasks(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
     waiter = _waiter(task)
-    if isinstance(waiter, asyncio.Task):
-        return waiter
-    children = getattr(waiter, "_children", ())  # of gather
-    return next((child for child in children if isinstance(child, asyncio.Task) and not child.done()), None)
+    children = getattr(waiter, "_children", (waiter,))  # of gather
+    return [child for child in children if isinstance(child, asyncio.Task) and not child.done()]
 
 
 def _state(task: asyncio.Task[Any]) -> str:
