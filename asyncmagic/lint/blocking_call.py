@@ -9,6 +9,7 @@ from typing import Final
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import Call, objects
+from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import facts
 from asyncmagic.lint.flow.values import Bound, Instance, Live, Value
@@ -172,14 +173,8 @@ def _is_client_call(cell: Cell, node: ast.Call) -> bool:
         if root.attr == "aio":
             return False
         root = root.value
-    value = cell.flow.values.get(root)
-    cls = type(value.obj) if isinstance(value, Live) else value.cls if isinstance(value, Instance) else None
-    name = objects.qualified_name(cls) if cls is not None else getattr(getattr(value, "cls", None), "node", None)
-    if isinstance(name, ast.ClassDef):
-        scope = getattr(value, "cls").scope  # noqa: B009 - an Object, whose class is known by source
-        module = cell.flow.lookup("__name__", scope)
-        name = f"{module.obj}.{name.name}" if isinstance(module, Live) else ""
-    if not isinstance(name, str) or name.partition(".")[0] not in _CLIENTS:
+    name = class_name(cell.flow.values.get(root))
+    if name.partition(".")[0] not in _CLIENTS:
         return False
     return name.rpartition(".")[2].removeprefix("Azure") in (
         "OpenAI",

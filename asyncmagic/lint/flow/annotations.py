@@ -90,7 +90,7 @@ class Annotations(ABC):
         if isinstance(found, Class):
             return Object(found, {})
         if isinstance(found, Instance) and found.cls is typing.TypeVar:
-            return argument_of(owner)
+            return argument_of(owner) or self._declared_bound(found, scope)
         return self.annotation(found.obj, {}, owner) if isinstance(found, Live) else None
 
     def of_one(self, cls: Class, node: ast.expr, scope: Scope, owner: Value | None = None) -> Class:
@@ -122,6 +122,12 @@ class Annotations(ABC):
                 return None
         parts = node.slice.elts if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) else []
         return self.annotation_node(parts[2], scope, owner) if len(parts) == 3 else None
+
+    def _declared_bound(self, variable: Instance, scope: Scope) -> Value | None:
+        bound = variable.attributes.get("bound")
+        if isinstance(bound, Live) and type(bound.obj) is str:
+            return self.annotation_node(ast.Constant(bound.obj), scope)
+        return Object(bound, {}) if isinstance(bound, Class) else None
 
     def _static_name(self, node: ast.expr, scope: Scope) -> Value | None:
         if isinstance(node, ast.Name):
@@ -215,6 +221,14 @@ def _class_argument(cls: Class) -> Value | None:
         return cls.argument()
     found = (_class_argument(base) for base in cls.bases if isinstance(base, Class))
     return next((value for value in found if value is not None), None)
+
+
+def class_name(value: Value | None) -> str:
+    """`module.qualname` of the class of a value's objects, empty if that is not known."""
+    if isinstance(value, Object):
+        return value.cls.name
+    cls = class_of(value)
+    return objects.qualified_name(cls) if cls is not None else ""
 
 
 def class_of(value: Value | None) -> type | None:

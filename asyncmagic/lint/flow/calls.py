@@ -85,6 +85,11 @@ class Calls(Instances):
             self.hand_over_arguments(call)
             return Manager(function.is_async, made)
         if isinstance(function, Class):
+            handler = KNOWN.get(function.name)
+            if handler is not None:
+                return handler(self, call, owner)
+            if function.name.partition(".")[0] in SHOWING_MODULES:
+                self.use_as_data(call)
             return self.construct(call, function)
         if isinstance(function, Object):
             return self.call(dataclasses.replace(call, function=self.member(function.cls, "__call__")), function)
@@ -329,6 +334,11 @@ class Calls(Instances):
                 source = self.source_of(source.obj)
             if not isinstance(source, Function):
                 return None
+            if source.is_library and not isinstance(source.node, ast.Lambda) and source.node.returns is not None:
+                declared = self.annotation_node(source.node.returns, source.scope, owner)
+                found = declared.item() if isinstance(declared, AsyncGenerator) else None
+                if found is not None:
+                    return found
             return self.invoke(source, call, owner, is_again=True, wants_yield=True)
 
         return item

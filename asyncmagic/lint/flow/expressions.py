@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.calls import Calls
 from asyncmagic.lint.flow.containers import any_item, boxed, element, next_view, result_of
 from asyncmagic.lint.flow.ledger import Call, is_data
@@ -186,9 +187,7 @@ class Expressions(Calls):
             return any_item(value)
         if isinstance(value, Live):
             return self._live_item(value.obj, key)
-        if isinstance(value, Instance) and objects.qualified_name(value.cls).endswith("DataFrame") and type(key) is str:
-            return self._column()
-        return None
+        return self._column() if class_name(value).endswith(".DataFrame") and type(key) is str else None
 
     def _live_item(self, obj: object, key: object) -> Value | None:
         if type(obj) is dict and len(obj) <= 1000 and all(type(k) is str or type(k) is int for k in obj):
@@ -204,8 +203,12 @@ class Expressions(Calls):
 
     def _column(self) -> Value | None:
         series = self.attribute(self.import_module("pandas"), "Series", ast.Pass())
+        if isinstance(series, Class):
+            return Object(series, {})
         return (
-            Instance(series.obj, is_exact=False) if isinstance(series, Live) and isinstance(series.obj, type) else None
+            Instance(series.obj, is_exact=False)
+            if isinstance(series, Live) and objects.is_a(series.obj, type)
+            else None
         )
 
     def _Lambda(self, node: ast.Lambda, scope: Scope) -> Value | None:

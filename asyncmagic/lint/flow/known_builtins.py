@@ -7,6 +7,7 @@ import io
 import logging
 import threading
 import types
+import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -120,8 +121,8 @@ def _namedtuple(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 def _defaultdict(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     factory = call.argument(0)
-    kind = factory.obj if isinstance(factory, Live) else None
-    return Box(dict, [Box(kind, [])] if kind in (list, dict, set) else [None])  # type: ignore[arg-type, comparison-overlap]
+    is_class = isinstance(factory, Live) and objects.is_class(factory.obj)
+    return Box(dict, [flow.call_value(factory, [], call.node) if is_class else None])
 
 
 def _collects(kind: type | None) -> Handler:
@@ -287,6 +288,11 @@ def _field(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return None if any(True for _ in awaitables(made)) else made
 
 
+def _typevar(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    bound = call.keywords.get("bound")
+    return Instance(typing.TypeVar, attributes={"bound": bound} if bound is not None else {})
+
+
 def _identity(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return Identity()
 
@@ -427,6 +433,7 @@ def _table() -> dict[str, Handler]:
     put(_computes("used as a value", lambda: Instance(range)), "builtins.range")
     put(_isinstance, "builtins.isinstance")
     put(_setattr, "builtins.setattr")
+    put(_typevar, "typing.TypeVar", "typing_extensions.TypeVar")
     put(_namedtuple, "collections.namedtuple")
     put(_defaultdict, "collections.defaultdict")
     put(_guards, "builtins.type", "builtins.id", "builtins.callable", "builtins.hasattr")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import types
 from typing import TYPE_CHECKING, Final
 
-from asyncmagic.lint.flow.values import Live, Scope, Value
+from asyncmagic.lint.flow.values import Box, Identity, Live, Scope, Value
 
 if TYPE_CHECKING:
     from asyncmagic.lint.flow.calls import Calls
@@ -60,8 +61,24 @@ def _stub(name: str, module: str, text: str) -> Handler:
     return handler
 
 
+def _keeps(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """A decorator with or without parentheses, whose function is called as before."""
+    return call.argument(0) if call.argument(0) is not None else Identity()
+
+
+def _goes_over(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """A progress bar: it gives what it is given."""
+    given = call.argument(0, "iterable")
+    flow.use(given, call.node, "iterated over", is_certain=True)
+    return Box(types.GeneratorType, list(given.items)) if isinstance(given, Box) else None
+
+
 #: Qualified name -> what a call of it does and gives.
 TABLE: Final[dict[str, Handler]] = {
     f"aiofiles.{place}": _stub("Opening", "aiofiles", _AIOFILES)
     for place in ("threadpool.open", "tempfile.TemporaryFile", "tempfile.NamedTemporaryFile")
 }
+TABLE.update(
+    dict.fromkeys(["tenacity.retry", "backoff._decorator.on_exception", "backoff._decorator.on_predicate"], _keeps)
+)
+TABLE.update(dict.fromkeys(["tqdm.std.tqdm", "tqdm.asyncio.tqdm_asyncio", "tqdm.notebook.tqdm_notebook"], _goes_over))

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import class_of
 from asyncmagic.lint.flow.resolve import Resolver
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
     Bound,
     Box,
+    Class,
     Descriptor,
     Either,
     Function,
@@ -205,7 +207,9 @@ class Ledger(Resolver):
             return (
                 None if has_setter or isinstance(self.member(owner.cls, "__setattr__"), Function) else owner.attributes
             )
-        cls = type(owner.obj) if isinstance(owner, Live) else owner.cls if isinstance(owner, Instance) else None
+        if isinstance(owner, Class):
+            return owner.scope.names if self.is_cell_code(owner.node) else None
+        cls = class_of(owner) if isinstance(owner, (Live, Instance)) else None
         if cls is None or not is_users_class(cls) or not _stores_plainly(cls, name):
             return None
         if isinstance(owner, Instance):

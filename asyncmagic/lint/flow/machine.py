@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.containers import element, fill, next_view, result_of
 from asyncmagic.lint.flow.expressions import Expressions
 from asyncmagic.lint.flow.ledger import Call, Frame, OutOfTime
@@ -178,7 +179,10 @@ class Flow(Expressions):
             self.branches -= 1
 
     def _do_Expr(self, node: ast.Expr, scope: Scope) -> None:
-        self._adopt(node.value, self.evaluate(node.value, scope), scope)
+        value = self._adopt(node.value, self.evaluate(node.value, scope), scope)
+        is_shown = node is self.tree.body[-1] if self.tree.body else False
+        if isinstance(node.value, (ast.Name, ast.Attribute, ast.Subscript)) and not (is_shown or self.adopts):
+            self.use(value, node.value, "not awaited", is_certain=True)
 
     def _adopt(self, node: ast.expr, value: Value | None, scope: Scope) -> Value | None:
         """In `%%agents`, what stands at the top level of the cell is started."""
@@ -269,8 +273,7 @@ class Flow(Expressions):
                 self.hand_over(value)
             self._put(owner, index, value)
             return
-        cls = type(owner.obj) if isinstance(owner, Live) else owner.cls if isinstance(owner, Instance) else None
-        if cls is not None and objects.qualified_name(cls).startswith(("pandas.", "numpy.")):
+        if class_name(owner).startswith(("pandas.", "numpy.")):
             self.use(value, target, "stored as data", is_certain=False)
             self.use_elements(value, target, "stored as data", is_certain=False)
             return
@@ -519,7 +522,8 @@ class Flow(Expressions):
         result: Value | None = value
         for decorator in reversed(node.decorator_list):
             function = self.evaluate(decorator, scope)
-            result = self.call(Call(decorator, function, [result], scope))
+            made = self.call(Call(decorator, function, [result], scope))
+            result = value if made is None and isinstance(value, Class) else made
         return result
 
     def _do_ClassDef(self, node: ast.ClassDef, scope: Scope) -> None:
