@@ -10,7 +10,8 @@ _STATIC = Path(__file__).with_name("static")
 _VIEWER = (
     *("trace.js", "words.js", "rows.js", "query.js", "describe.js"),  # from deltas to words and numbers
     *("theme.js", "arrange.js", "bars.js", "paint.js"),  # to pixels
-    *("page.js", "controls.js", "panels.js", "build.js", "files.js", "viewport.js", "timeline.js"),  # on a page
+    *("page.js", "controls.js", "panels.js", "build.js", "files.js"),  # around the picture
+    *("viewport.js", "selection.js", "timeline.js"),  # on a page
 )
 
 

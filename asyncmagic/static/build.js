@@ -1,7 +1,7 @@
 // The elements of a timeline.
-import { button, element, sign } from "./page.js";
+import { button, element, pairs, sign } from "./page.js";
 import { suggestions } from "./query.js";
-import { HELP } from "./controls.js";
+import { HELP, POINTER_HELP } from "./controls.js";
 
 export const STRIP = 36;
 const SORTS = ["start", "name", "longest", "failed first"];
@@ -25,7 +25,8 @@ export function build(timeline) {
     made.strip, made.shade, made.canvas, made.bar, made.rowCancel);
   made.legend = element("div", { className: "am-legend", role: "group", "aria-label": "Legend: press to show or hide" });
   made.note = element("p", { className: "am-note", hidden: true });
-  made.keys = element("section", { className: "am-keys", hidden: true, "aria-label": "Keys" });
+  const close = sign("×", "Close", () => timeline.showKeys(), { className: "am-close am-square" });
+  made.keys = element("section", { className: "am-keys", hidden: true, "aria-label": "Keys" }, close, pairs([...HELP, ...POINTER_HELP]));
   made.details = element("section", { className: "am-details", hidden: true, "aria-label": "Details of the selected span" });
   made.tableBox = element("div", { className: "am-table", hidden: true, tabIndex: 0, role: "region", "aria-label": "The run as a table" });
   made.said = element("div", { className: "am-said", "aria-live": "polite" });

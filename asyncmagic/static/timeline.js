@@ -1,21 +1,20 @@
 // The timeline on a page: what of a TraceStore is shown, and when it is drawn. Knows no Jupyter.
-import { AXIS, boxOf, firstVisible } from "./rows.js";
+import { AXIS } from "./rows.js";
 import { paint, paintStrip } from "./paint.js";
 import { Theme } from "./theme.js";
 import { duration } from "./words.js";
-import { sentence } from "./describe.js";
-import { copyText, download, onThemeChange, pageTheme, pairs, sign } from "./page.js";
+import { copyText, download, onThemeChange, pageTheme } from "./page.js";
 import { detailsOf, fillCard, legendOf, looksOf, placeCard, tableRows } from "./panels.js";
-import { HELP, POINTER_HELP, listenTo } from "./controls.js";
+import { listenTo } from "./controls.js";
 import { STRIP, build } from "./build.js";
 import { fileOf, textOf } from "./files.js";
 import { arrange } from "./arrange.js";
-import { Viewport } from "./viewport.js";
+import { Selection } from "./selection.js";
 
 const MOST_HEIGHT = 460;
 const ONE_LINE = 640; // in which the tools have room
 
-export class Timeline extends Viewport {
+export class Timeline extends Selection {
   /** @param {HTMLElement} host @param {import("./trace.js").TraceStore} store @param {{cancel?: (id: number|null) => void, state?: object}} options */
   constructor(host, store, { cancel = null, state = {} } = {}) {
     super(store, state);
@@ -66,89 +65,7 @@ export class Timeline extends Viewport {
     this.set({ folded: [...this.view.folded.filter(([group]) => group !== block.group), [block.group, !block.isFolded]] });
   }
 
-  // -- spans
-
-  blockAt(y) {
-    const at = y - AXIS + this.view.top;
-    return y < AXIS ? undefined : this.geometry?.blocks.find((block) => at >= block.y && at < block.y + block.h);
-  }
-
-  blockOf(id) {
-    return this.geometry.ofRow[this.store.row[id]];
-  }
-
-  /** The span at a place of the canvas, or -1. */
-  hit(x, y) {
-    if (y < AXIS || x < this.gutter || !this.geometry) return -1;
-    const { store } = this;
-    const time = this.timeAt(x);
-    const slack = ((this.view.to - this.view.from) / this.plot) * 1.5;
-    const at = y - AXIS + this.view.top;
-    const line = this.geometry.lines.find((each) => at >= each.y - 1 && at < each.y + each.h + 1);
-    for (const ids of line?.layers.toReversed() ?? []) {
-      for (let i = firstVisible(store, ids, time - slack); i < ids.length && store.start[ids[i]] <= time + slack; i++) {
-        const id = ids[i];
-        if (line.isFolded && !(store.begun(id) <= time + slack)) continue;
-        // The last attempt is the call itself; those before it failed and have their own story.
-        return store.attempts.get(id)?.slice(0, -1).find((each) => store.start[each] <= time && store.endOf(each) >= time) ?? id;
-      }
-    }
-    return store.bands.find((id) => store.start[id] - slack <= time && store.endOf(id) + slack >= time) ?? -1;
-  }
-
-  select(id, opens = false) {
-    this.view.selected = id;
-    if (id >= 0) {
-      this.say(sentence(this.store, id));
-      this.#reveal(id);
-    }
-    if (opens || !this.details.hidden) this.showDetails(id >= 0);
-    this.invalidate();
-  }
-
-  #reveal(id) {
-    const { store, view } = this;
-    if (store.endOf(id) < view.from || store.start[id] > view.to) {
-      const half = (view.to - view.from) / 2;
-      const middle = (store.start[id] + store.endOf(id)) / 2;
-      this.show(middle - half, middle + half);
-    }
-    const box = this.geometry && boxOf(this.scene(), (time) => time, id);
-    if (box && (box.y < AXIS || box.y + box.h > this.height)) this.scroll(view.top + box.y - this.height / 2);
-  }
-
-  /** The drawn spans of each line. @return {number[][]} */
-  get idsOfLines() {
-    return this.geometry.lines.map(({ layers }) => layers.flat()).filter((ids) => ids.length);
-  }
-
-  /** Select the next span, or the next that was searched for; behind the last stands the first. */
-  walk(by, isSearch = false) {
-    const ids = this.idsOfLines.flat().filter((id) => !isSearch || !this.matches || this.matches[id]);
-    if (!ids.length) return;
-    const at = ids.indexOf(this.view.selected);
-    const next = at < 0 && by < 0 ? ids.length - 1 : (at + by + ids.length) % ids.length;
-    this.select(ids[next]);
-    if (isSearch && this.matches) this.found.textContent = `${next + 1} of ${ids.length}`;
-  }
-
-  /** Select the span of the line above or below that stands where the selected one begins. */
-  walkLines(by) {
-    const lines = this.idsOfLines;
-    if (!lines.length) return;
-    const at = lines.findIndex((ids) => ids.includes(this.view.selected));
-    const ids = lines[at < 0 ? 0 : Math.min(Math.max(at + by, 0), lines.length - 1)];
-    const time = at < 0 ? this.view.from : this.store.start[this.view.selected];
-    this.select(ids[Math.min(firstVisible(this.store, ids, time), ids.length - 1)]);
-  }
-
-  markMeasure() {
-    const { store, view: { selected } } = this;
-    if (selected < 0) return;
-    this.measure = [this.measure?.[0] ?? store.start[selected], store.endOf(selected)];
-    this.say(`${duration(Math.abs(this.measure[1] - this.measure[0]))} measured`);
-    this.invalidate();
-  }
+  // -- under the pointer
 
   cancelRow(id = this.cancelTarget) {
     if (!(id >= 0) || !this.cancel || !this.store.header.running) return;
@@ -209,7 +126,6 @@ export class Timeline extends Viewport {
 
   showKeys() {
     this.keys.hidden = !this.keys.hidden;
-    this.keys.replaceChildren(sign("×", "Close", () => this.showKeys(), { className: "am-close am-square" }), pairs([...HELP, ...POINTER_HELP]));
   }
 
   openMenu(isOpen) {
@@ -279,7 +195,7 @@ export class Timeline extends Viewport {
   /** The headline's clock is the page's: the kernel says its words far more seldom. */
   #showWords(silence) {
     const { header, now } = this.store;
-    const headline = header.running ? header.headline.replace(/[^·]+ so far/, (said) => `${said[0] === " " ? " " : ""}${duration(now)} so far`) : header.headline;
+    const headline = header.running ? header.headline.replace(/[^· ][^·]* so far/, `${duration(now)} so far`) : header.headline;
     const silent = silence > 4000 ? `no news from the kernel for ${Math.round(silence / 1000)} s` : header.progress;
     const progress = header.running ? silent : "";
     if (this.headline.textContent !== headline) this.headline.textContent = headline;
@@ -317,9 +233,8 @@ export class Timeline extends Viewport {
 
   /** All that a frame is drawn from. */
   scene() {
-    const { store, theme, view, width, height, gutter, matches, hover, measure } = this;
-    const path = view.path ? store.header.path : null;
-    return { store, geometry: this.geometry, theme, from: view.from, to: view.to, top: view.top, width, height, gutter, matches, hover, selected: view.selected, measure, path };
+    const { store, geometry, theme, view, width, height, gutter, matches, hover, measure } = this;
+    return { ...view, store, geometry, theme, width, height, gutter, matches, hover, measure, path: view.path && store.header.path };
   }
 
   draw() {
