@@ -10,7 +10,8 @@ from contextvars import ContextVar
 from types import CoroutineType
 from typing import Any
 
-from asyncmagic.runner import Run, find_coroutines, is_changed_in_place, is_coroutine, may_hold_agents, substitute
+from asyncmagic.holding import find_coroutines, is_changed_in_place, is_coroutine, may_hold_agents, substitute
+from asyncmagic.runner import Run
 
 _MISSING = object()
 _current: ContextVar[AgentCell] = ContextVar("asyncmagic_cell")

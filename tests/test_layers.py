@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 #: The ground floor first. A room is a file or a folder of the package; it imports from the floors below its own.
 FLOORS = (
-    {"registry", "diagnostics", "assets", "slots"},
+    {"registry", "diagnostics", "assets", "holding", "slots"},
     {"tracing", "simulator"},
     {"instrumentation", "layout"},
     {"delta"},
