@@ -223,15 +223,23 @@ export function paintStrip(g, { theme, flight, full: [start, end], width, height
     const b = Math.min(columns.length - 1, Math.floor(((flight.time[i + 1] ?? time) - start) * scale));
     for (let at = a; at <= b; at++) columns[at] = Math.max(columns[at], flight.count[i]);
   });
-  const base = height - 3;
-  const high = Array.from(columns, (count) => Math.round((count / Math.max(1, flight.most)) * (height - 10)));
-  g.fillStyle = theme.colour("chat-wait");
-  high.forEach((h, at) => g.fillRect(gutter + at, base - h, 1, h));
-  g.fillStyle = theme.edge("chat");
-  high.forEach((h, at) => {
-    const before = high[at - 1] ?? 0;
-    if (h || before) g.fillRect(gutter + at, base - Math.max(h, before), 1, Math.max(1, Math.abs(h - before)));
+  const base = height - 2.5;
+  let y = base;
+  g.beginPath();
+  g.moveTo(gutter, base);
+  columns.forEach((count, at) => {
+    const x = gutter + at + 0.5;
+    g.lineTo(x, y);
+    y = base - Math.round((count / Math.max(1, flight.most)) * (height - 10));
+    g.lineTo(x, y);
   });
+  g.lineTo(width, y);
+  g.lineTo(width, base);
+  g.fillStyle = theme.colour("chat-wait");
+  g.fill();
+  g.strokeStyle = theme.edge("chat");
+  g.lineWidth = 1;
+  g.stroke();
   g.fillStyle = theme.colour("muted");
   g.font = `11px ${theme.font}`;
   g.textBaseline = "middle";
