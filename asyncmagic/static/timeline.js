@@ -31,7 +31,7 @@ export class Timeline extends Selection {
     new IntersectionObserver((entries) => {
       this.isHidden = !entries.at(-1).isIntersecting;
       this.invalidate();
-    }).observe(this.box);
+    }).observe(this.root);
     onThemeChange(() => this.#retheme());
     this.#retheme();
     this.#resize();

@@ -308,6 +308,17 @@ def test_deltas_are_drawn_and_cancel_goes_out(live):
     assert view.page.locator(".asyncmagic").count() == 0
 
 
+def test_the_headline_goes_on_where_only_it_is_in_view(live):
+    view, trace = live(), workshop()
+    view.page.set_viewport_size({"width": 1000, "height": 40})
+    view.page.wait_for_timeout(100)
+    writer = DeltaWriter(Layout.of(trace))
+    for sequence, headline in enumerate(("6 agents", "7 agents")):
+        data = writer.write([], {"seq": sequence, "headline": headline}, now=trace.end)
+        view.page.evaluate("text => model.tell(text)", base64.b64encode(data).decode())
+        view.page.locator(".am-headline").get_by_text(headline).wait_for()
+
+
 def test_a_lost_delta_is_asked_for(live):
     view, trace = live(), workshop()
     writer = DeltaWriter(Layout.of(trace))
