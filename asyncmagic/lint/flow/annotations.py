@@ -90,7 +90,11 @@ class Annotations(ABC):
         if isinstance(found, Class):
             return Object(found, {})
         if isinstance(found, Instance) and found.cls is typing.TypeVar:
-            return argument_of(owner) or self._declared_bound(found, scope)
+            bound = self._declared_bound(found, scope)
+            if bound is None:
+                return argument_of(owner)
+            is_self = isinstance(owner, Object) and any(base is bound.cls for base in linear(owner.cls))
+            return owner if is_self else bound
         return self.annotation(found.obj, {}, owner) if isinstance(found, Live) else None
 
     def of_one(self, cls: Class, node: ast.expr, scope: Scope, owner: Value | None = None) -> Class:
@@ -102,16 +106,32 @@ class Annotations(ABC):
         method = self.attribute(value, "__await__", ast.Pass())
         function = method.function if isinstance(method, Bound) else None
         if isinstance(function, Function) and not isinstance(function.node, ast.Lambda):
-            return self._third_part(function.node.returns, function.scope, value)
+            declared = self._third_part(function.node.returns, function.scope, value)
+            return declared or self._delegated(function, value)
         live = function.obj if isinstance(function, Live) else None
         if not objects.is_a(live, types.FunctionType):
             return None
-        declared: Any = live.__annotations__.get("return")
-        if type(declared) is str:
+        hint: Any = live.__annotations__.get("return")
+        if type(hint) is str:
             scope = Scope({}, outside=self._module_lookup(live.__globals__))
-            return self._third_part(ast.Constant(declared), scope, value)
-        args = typing.get_args(declared)
+            return self._third_part(ast.Constant(hint), scope, value)
+        args = typing.get_args(hint)
         return self.annotation(args[-1], live.__globals__, value) if len(args) == 3 else None
+
+    def _delegated(self, function: Function, owner: Value | None) -> Value | None:
+        """What `return self._connect().__await__()` gives."""
+        last = function.node.body[-1] if isinstance(function.node.body, list) else None
+        call = last.value if isinstance(last, ast.Return) else None
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "__await__"):
+            return None
+        this = function.node.args.args[0].arg if function.node.args.args else ""
+        scope = Scope({this: owner}, parent=function.scope, node=function.node)
+        inner = self.evaluate_quietly(call.func.value, scope)
+        return inner.result() if isinstance(inner, Awaitable) else None
+
+    @abstractmethod
+    def evaluate_quietly(self, node: ast.expr, scope: Scope) -> Value | None:
+        """Return what an expression is, and note nothing of it."""
 
     def _third_part(self, node: ast.expr | None, scope: Scope, owner: Value | None) -> Value | None:
         """What C is in the annotation `Generator[A, B, C]`."""
@@ -123,10 +143,12 @@ class Annotations(ABC):
         parts = node.slice.elts if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) else []
         return self.annotation_node(parts[2], scope, owner) if len(parts) == 3 else None
 
-    def _declared_bound(self, variable: Instance, scope: Scope) -> Value | None:
+    def _declared_bound(self, variable: Instance, scope: Scope) -> Object | None:
+        """An object of the class that a type variable of source text is bound to."""
         bound = variable.attributes.get("bound")
         if isinstance(bound, Live) and type(bound.obj) is str:
-            return self.annotation_node(ast.Constant(bound.obj), scope)
+            found = self.annotation_node(ast.Constant(bound.obj), scope)
+            return found if isinstance(found, Object) else None
         return Object(bound, {}) if isinstance(bound, Class) else None
 
     def _static_name(self, node: ast.expr, scope: Scope) -> Value | None:
@@ -221,6 +243,24 @@ def _class_argument(cls: Class) -> Value | None:
         return cls.argument()
     found = (_class_argument(base) for base in cls.bases if isinstance(base, Class))
     return next((value for value in found if value is not None), None)
+
+
+def linear(cls: Class) -> list[Class | type]:
+    """The class and its known bases in the order in which Python looks members up."""
+    orders: list[list[Class | type]] = []
+    for base in cls.bases:
+        if isinstance(base, Class):
+            orders.append(linear(base))
+        elif isinstance(base, Live) and objects.is_a(base.obj, type):
+            orders.append(list(objects.mro(base.obj)))
+    orders.append([order[0] for order in orders])
+    result: list[Class | type] = [cls]
+    while orders := [order for order in orders if order]:
+        heads = [order[0] for order in orders]
+        good = next((h for h in heads if not any(h is later for order in orders for later in order[1:])), heads[0])
+        result.append(good)
+        orders = [[item for item in order if item is not good] for order in orders]
+    return result
 
 
 def class_name(value: Value | None) -> str:

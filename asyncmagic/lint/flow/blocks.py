@@ -47,7 +47,8 @@ class Blocks:
                 is_decorated = found is not None and bool(found["decorator"])
             if (line.count('"""') + line.count("'''")) % 2:
                 in_text = not in_text
-        for (start, found), (end, _) in zip(starts, [*starts[1:], (last, None)], strict=True):
+        ends = [start for start, _ in starts[1:]] + [last]
+        for (start, found), end in zip(starts, ends, strict=False):
             self._note(start, end, found, indent)
 
     def _note(self, start: int, end: int, found: re.Match[str] | None, indent: int) -> None:
@@ -61,7 +62,7 @@ class Blocks:
         elif found["imports"]:
             if self._lines[start].split("#")[0].rstrip().endswith("import *"):
                 self._stars.append((start, end))
-            for name in re.findall(r"\w+", "".join(self._lines[start:end])):
+            for name in re.findall(r"\w+", re.sub(r"#.*", "", "".join(self._lines[start:end]))):
                 self._places.setdefault(name, (start, end))
         else:
             self._places[found["function"] or found["cls"] or found["assigned"] or ""] = (start, end)
@@ -129,6 +130,8 @@ def module_blocks(name: str) -> tuple[Blocks, bool] | None:
 
 def _read_module(name: str) -> tuple[Blocks, bool] | None:
     spec = PathFinder.find_spec(name, _search_path(name.rpartition(".")[0]))
+    if spec is not None and spec.origin is None and spec.submodule_search_locations is not None:
+        return Blocks([], 0, 0, 0), True
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     path = Path(spec.origin)

@@ -123,6 +123,8 @@ class Calls(Instances):
             if root in SHOWING_MODULES:
                 self.use_as_data(call)
             if root in DATA_MODULES:
+                for value in call.values:
+                    self.use(value, call.node, "used", is_certain=False)
                 self.hand_over_unless_used(call)
                 return Plain()
         if type(obj) is types.FunctionType:
@@ -145,6 +147,9 @@ class Calls(Instances):
                 self.use_elements(value, call.node, "used as text", is_certain=False)
             self.hand_over_unless_used(call)
             return Instance(str)
+        if name.startswith("_io."):
+            for value in call.values:
+                self.use(value, call.node, "written", is_certain=True)
         self.hand_over_arguments(call)
         is_data = name.partition(".")[0] in ("builtins", "re", "datetime", "math", "_io") and (
             owner is None or name.startswith(_DATA_METHODS)

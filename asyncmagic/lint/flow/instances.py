@@ -6,10 +6,10 @@ import ast
 import types
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import linear
 from asyncmagic.lint.flow.bodies import Bodies
 from asyncmagic.lint.flow.containers import result_of
 from asyncmagic.lint.flow.ledger import Call, is_declared_data, is_users_class
-from asyncmagic.lint.flow.resolve import linear
 from asyncmagic.lint.flow.values import Awaitable, Class, Function, Instance, Live, Object, Value, either
 
 _COROUTINE_METHODS = ("__await__", "send", "throw", "close")

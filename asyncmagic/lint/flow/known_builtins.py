@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+import collections
+import datetime
+import decimal
+import fractions
+import functools
 import io
 import logging
+import pathlib
 import threading
 import types
 import typing
+import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -431,6 +438,8 @@ def _table() -> dict[str, Handler]:
     ):
         put(_computes("used as a value", Plain), f"builtins.{name}")
     put(_computes("used as a value", lambda: Instance(range)), "builtins.range")
+    for made in (collections.Counter, decimal.Decimal, fractions.Fraction, datetime.timedelta, pathlib.Path, uuid.UUID):
+        put(_computes("used as a value", functools.partial(Instance, made)), objects.qualified_name(made))
     put(_isinstance, "builtins.isinstance")
     put(_setattr, "builtins.setattr")
     put(_typevar, "typing.TypeVar", "typing_extensions.TypeVar")

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.annotations import Annotations, class_of
+from asyncmagic.lint.flow.annotations import Annotations, class_of, linear
 from asyncmagic.lint.flow.blocks import Blocks, module_blocks
 from asyncmagic.lint.flow.objects import MISSING
 from asyncmagic.lint.flow.sources import facts, function_tree, own_nodes
@@ -201,6 +201,12 @@ class Resolver(Annotations):
             self._execute_quietly(ast.ImportFrom(star.module, [ast.alias(name)], star.level), scope)
             if scope.names.get(name) is not None:
                 return scope.names[name]
+        hook = blocks.statement("__getattr__") if name != "__getattr__" else None
+        for lazy in ast.walk(hook) if hook is not None else ():
+            alias = next((a for a in lazy.names if a.name == name), None) if isinstance(lazy, ast.ImportFrom) else None
+            if isinstance(lazy, ast.ImportFrom) and alias is not None:
+                self._execute_quietly(ast.ImportFrom(lazy.module, [ast.alias(name)], lazy.level), scope)
+                return scope.names.get(name)
         found = objects.builtin(name)
         return self.import_module(f"{module}.{name}") if found is MISSING else self.lift(found)
 
@@ -341,7 +347,7 @@ class Resolver(Annotations):
             return self.lift(own[name])
         if isinstance(owner, Instance) and name in owner.attributes:
             return owner.attributes[name]
-        if found is MISSING:
+        if found is MISSING or (found is None and isinstance(owner, Instance)):
             if isinstance(owner, Live):
                 return None
             return self._declared_attribute(cls, name, owner, node)
@@ -485,24 +491,6 @@ def _only(node: ast.stmt, name: str) -> ast.stmt:
         names = [alias for alias in node.names if (alias.asname or alias.name) == name]
         return ast.copy_location(ast.ImportFrom(node.module, names or node.names, node.level), node)
     return node
-
-
-def linear(cls: Class) -> list[Class | type]:
-    """The class and its known bases in the order in which Python looks members up."""
-    orders: list[list[Class | type]] = []
-    for base in cls.bases:
-        if isinstance(base, Class):
-            orders.append(linear(base))
-        elif isinstance(base, Live) and objects.is_a(base.obj, type):
-            orders.append(list(objects.mro(base.obj)))
-    orders.append([order[0] for order in orders])
-    result: list[Class | type] = [cls]
-    while orders := [order for order in orders if order]:
-        heads = [order[0] for order in orders]
-        good = next((h for h in heads if not any(h is later for order in orders for later in order[1:])), heads[0])
-        result.append(good)
-        orders = [[item for item in order if item is not good] for order in orders]
-    return result
 
 
 def _bases_are_known(cls: Class) -> bool:

@@ -211,9 +211,11 @@ def free_names(node: FunctionNode) -> frozenset[str]:
 
 
 def is_stub(node: FunctionNode) -> bool:
-    """Whether the body only stands for what others write: `...` or `raise NotImplementedError`."""
+    """Whether the body only stands for what others write: `...`, `raise NotImplementedError`, or an abstract method."""
     if isinstance(node, ast.Lambda):
         return False
+    if any("abstractmethod" in ast.unparse(decorator) for decorator in node.decorator_list):
+        return True
     body = node.body[1:] if _is_text(node.body[0]) else node.body
     if not body:
         return False
