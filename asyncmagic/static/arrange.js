@@ -6,7 +6,7 @@ import { parseQuery } from "./query.js";
 
 const BANDS_ROOM = 15; // for the names of blocked bands above the first row
 
-/** @return {{geometry: object, flight: object, matches: Uint8Array|null, count: number}} `matches` marks what is not faded */
+/** @return {{geometry: object, flight: object, matches: Uint8Array|null, count: number}} `matches` marks what is not faded, `count` of them were searched for */
 export function arrange(store, view) {
   const matches = matchesOf(store, view);
   let keep;
@@ -15,7 +15,7 @@ export function arrange(store, view) {
     keep = (row) => rows.has(row.index);
   }
   const blocks = blocksOf(store, { folded: new Map(view.folded), order: orderOf(store, view.sort), keep });
-  const count = matches?.reduce((sum, match) => sum + match, 0) ?? store.n;
+  const count = view.query ? blocks.flatMap(({ lines }) => lines.flat(2)).filter((id) => matches[id]).length : 0;
   return { geometry: geometry(blocks, store.bands.length ? BANDS_ROOM : 0, (line) => isMinor(store, line)), flight: inFlight(store), matches, count };
 }
 

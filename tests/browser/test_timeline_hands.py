@@ -82,7 +82,7 @@ def test_what_can_be_searched_for_is_offered_and_added_to_the_search(view):
     hints.focus()
     hints.select_option("agent:history")
     assert view.page.get_by_role("searchbox").input_value() == "model:gpt-5 agent:history"
-    assert view.page.get_by_role("status").inner_text() == "1 found"
+    view.page.get_by_role("status").get_by_text("1 found").wait_for()
 
 
 def test_a_group_is_unfolded_and_folded_by_a_key_and_the_keys_are_told(view):

@@ -163,8 +163,9 @@ def test_the_keyboard_reaches_everything(view):
 def test_a_search_dims_the_others_steps_through_and_filters_rows(view):
     view.show(workshop())
     view.page.get_by_role("searchbox").fill("failed")
-    view.page.get_by_text("found").wait_for()
+    view.page.get_by_text("2 found").wait_for()
     view.page.get_by_role("button", name="Next match").click()
+    view.page.get_by_text("1 of 2").wait_for()
     assert view.selected() == "editor"
     view.page.get_by_role("button", name="Filter").click()
     assert view.ask("t.geometry.blocks.map((block) => block.name)") == ["history", "editor"]
@@ -249,6 +250,15 @@ def test_a_narrow_page_is_no_wider_than_it_is(view):
     view.page.set_viewport_size({"width": 360, "height": 700})
     view.show(workshop())
     assert view.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@pytest.mark.parametrize("width", [390, 1000])
+def test_no_word_of_the_table_is_broken(view, width):
+    view.page.set_viewport_size({"width": width, "height": 700})
+    view.show(workshop())
+    view.page.get_by_role("button", name="Table").click()
+    heights = "[...document.querySelectorAll('.am-table thead th')].map((cell) => cell.getBoundingClientRect().height)"
+    assert max(view.page.evaluate(heights)) < 30
 
 
 def test_without_script_the_picture_and_the_table_are_there(browser):
