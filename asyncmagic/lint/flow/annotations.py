@@ -247,6 +247,12 @@ def _class_argument(cls: Class) -> Value | None:
 
 def linear(cls: Class) -> list[Class | type]:
     """The class and its known bases in the order in which Python looks members up."""
+    if cls.order is None:
+        cls.order = _linear(cls)
+    return cls.order
+
+
+def _linear(cls: Class) -> list[Class | type]:
     orders: list[list[Class | type]] = []
     for base in cls.bases:
         if isinstance(base, Class):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ast
+import bisect
+import functools
+import itertools
 import re
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Final
@@ -19,34 +24,65 @@ _MAX_BYTES: Final = 2_000_000
 _modules: dict[str, tuple[Blocks, bool] | None] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A module's text after a line break, its lines and where they begin, and the places of triple quotes."""
+
+    text: str
+    lines: list[str]
+    starts: list[int]
+    quotes: list[int]
+
+    @classmethod
+    def of(cls, text: str) -> _Text:
+        lines = text.splitlines(keepends=True)
+        starts = [0, *itertools.accumulate(map(len, lines))]
+        return cls("\n" + text, lines, starts, sorted([*_places(text, '"""'), *_places(text, "'''")]))
+
+    def statements(self, first: int, last: int, indent: int) -> Iterator[int]:
+        """The lines of a range on which something begins at exactly that indent."""
+        begin = self.starts[first]
+        before = bisect.bisect_left(self.quotes, begin)
+        for found in _begins(indent).finditer(self.text, begin, self.starts[last]):
+            place = found.start()  # Of the line break, in a text that begins with one: the line begins there.
+            if (bisect.bisect_left(self.quotes, place) - before) % 2 == 0:
+                yield bisect.bisect_right(self.starts, place) - 1
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    place = text.find(part)
+    while place >= 0:
+        yield place
+        place = text.find(part, place + 3)
+
+
+@functools.cache
+def _begins(indent: int) -> re.Pattern[str]:
+    return re.compile(rf"\n[ \t]{{{indent}}}(?=[^\s)\]}}#])")
+
+
 class Blocks:
     """The statements in a run of lines, by the names that they bind."""
 
-    def __init__(self, lines: list[str], first: int, last: int, indent: int) -> None:
-        self._lines = lines
+    def __init__(self, source: _Text, first: int, last: int, indent: int) -> None:
+        self._source = source
+        self._lines = source.lines
         self._places: dict[str, tuple[int, int]] = {}
         self._parsed: dict[str, ast.stmt | None] = {}
+        self._members: dict[str, Blocks | None] = {}
         self._stars: list[tuple[int, int]] = []
         self._scan(first, last, indent)
 
     def _scan(self, first: int, last: int, indent: int) -> None:
-        lines, starts = self._lines, []
-        in_text = is_decorated = False
-        for number in range(first, last):
-            line = lines[number]
-            if (
-                not in_text
-                and line[:indent].isspace() == bool(indent)
-                and line[indent : indent + 1].strip(" \t\r\n)]}#")
-            ):
-                found = _STATEMENT.match(line, indent)
-                if not is_decorated:
-                    starts.append((number, found))
-                elif found is not None and not found["decorator"]:
-                    starts[-1] = (starts[-1][0], found)
-                is_decorated = found is not None and bool(found["decorator"])
-            if (line.count('"""') + line.count("'''")) % 2:
-                in_text = not in_text
+        starts: list[tuple[int, re.Match[str] | None]] = []
+        is_decorated = False
+        for number in self._source.statements(first, last, indent):
+            found = _STATEMENT.match(self._lines[number], indent)
+            if not is_decorated:
+                starts.append((number, found))
+            elif found is not None and not found["decorator"]:
+                starts[-1] = (starts[-1][0], found)
+            is_decorated = found is not None and bool(found["decorator"])
         ends = [start for start, _ in starts[1:]] + [last]
         for (start, found), end in zip(starts, ends, strict=False):
             self._note(start, end, found, indent)
@@ -104,9 +140,13 @@ class Blocks:
 
     def members(self, name: str) -> Blocks | None:
         """The statements of the body of the class of that name."""
-        start, end = self._places.get(name, (0, 0))
-        header = self._class_header(name, start, end)
-        return Blocks(self._lines, header, end, self._body_indent(header, end)) if header is not None else None
+        if name not in self._members:
+            start, end = self._places.get(name, (0, 0))
+            header = self._class_header(name, start, end)
+            self._members[name] = (
+                Blocks(self._source, header, end, self._body_indent(header, end)) if header is not None else None
+            )
+        return self._members[name]
 
 
 def _statement(text: str) -> ast.stmt | None:
@@ -131,14 +171,14 @@ def module_blocks(name: str) -> tuple[Blocks, bool] | None:
 def _read_module(name: str) -> tuple[Blocks, bool] | None:
     spec = PathFinder.find_spec(name, _search_path(name.rpartition(".")[0]))
     if spec is not None and spec.origin is None and spec.submodule_search_locations is not None:
-        return Blocks([], 0, 0, 0), True
+        return Blocks(_Text.of(""), 0, 0, 0), True
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     path = Path(spec.origin)
     if path.stat().st_size > _MAX_BYTES:
         return None
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return Blocks(lines, 0, len(lines), 0), spec.submodule_search_locations is not None
+    source = _Text.of(path.read_text(encoding="utf-8"))
+    return Blocks(source, 0, len(source.lines), 0), spec.submodule_search_locations is not None
 
 
 def _search_path(package: str) -> list[str] | None:

@@ -116,8 +116,8 @@ class Ledger(Resolver):
 
     @property
     def is_hurried(self) -> bool:
-        half = self.patience / 2
-        return time.thread_time() > self.own_deadline - half or time.perf_counter() > self.deadline + half
+        rest = self.patience * 0.3
+        return time.thread_time() > self.own_deadline - rest or time.perf_counter() > self.deadline + self.patience / 2
 
     def make(self, awaitable: Awaitable) -> Awaitable:
         """Remember an awaitable that the cell made."""

@@ -76,6 +76,7 @@ class Class(Value):
     more: Lookup | None = None
     name: str = ""
     argument: Callable[[], Value | None] | None = None
+    order: list[Class | type] | None = None
 
 
 @dataclass(eq=False, slots=True)
