@@ -25,18 +25,25 @@ export class Timeline extends Selection {
     this.main = this.canvas.getContext("2d", { alpha: false });
     this.small = this.strip.getContext("2d", { alpha: false });
     listenTo(this);
-    document.addEventListener("pointerdown", (event) => this.menu.parentElement.contains(event.target) || this.openMenu(false));
     store.listeners.add(() => this.#onStore());
-    new ResizeObserver(() => this.#resize()).observe(this.box);
-    new IntersectionObserver((entries) => {
-      this.isHidden = !entries.at(-1).isIntersecting;
-      this.invalidate();
-    }).observe(this.root);
-    onThemeChange(() => this.#retheme());
+    this.#listenToPage(new WeakRef(this));
     this.#retheme();
     this.#resize();
     this.#onStore();
     this.set({});
+  }
+
+  /** The page outlives a timeline, whose cell may be run again and again: it must not keep it. @param {WeakRef<Timeline>} self */
+  #listenToPage(self) {
+    document.addEventListener("pointerdown", (event) => self.deref()?.menu.parentElement.contains(event.target) || self.deref()?.openMenu(false));
+    onThemeChange(() => self.deref()?.#retheme());
+    new ResizeObserver(() => self.deref()?.#resize()).observe(this.box);
+    new IntersectionObserver((entries) => self.deref()?.#appear(entries.at(-1).isIntersecting)).observe(this.root);
+  }
+
+  #appear(isSeen) {
+    this.isHidden = !isSeen;
+    this.invalidate();
   }
 
   // -- what is shown

@@ -261,6 +261,19 @@ def test_no_word_of_the_table_is_broken(view, width):
     assert max(view.page.evaluate(heights)) < 30
 
 
+def test_a_timeline_that_has_left_the_page_is_let_go(view):
+    view.show(workshop())
+    view.page.evaluate("window.left = new WeakRef(document.querySelector('.asyncmagic').timeline)")
+    view.page.evaluate("document.body.replaceChildren()")
+    session = view.page.context.new_cdp_session(view.page)
+    for _ in range(20):
+        session.send("HeapProfiler.collectGarbage")
+        if view.page.evaluate("!window.left.deref()"):
+            return
+        view.page.wait_for_timeout(100)
+    pytest.fail("the page still keeps it")
+
+
 def test_without_script_the_picture_and_the_table_are_there(browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
