@@ -257,6 +257,7 @@ def test_no_word_of_the_table_is_broken(view, width):
     view.page.set_viewport_size({"width": width, "height": 700})
     view.show(workshop())
     view.page.get_by_role("button", name="Table").click()
+    view.page.locator(".am-table thead th").first.wait_for()
     heights = "[...document.querySelectorAll('.am-table thead th')].map((cell) => cell.getBoundingClientRect().height)"
     assert max(view.page.evaluate(heights)) < 30
 
