@@ -67,7 +67,8 @@ def _check_file(path: Path, cells: list[_Cell], rules: list[str] | None, *, show
     # A script has no running loop: `asyncio.run` is what it needs.
     names = [name for name in rules or registry if rules or not is_script or name != "asyncio-run"]
     has_error = False
-    for (label, source), found in zip(cells, check_cells([s for _, s in cells], rules=names), strict=True):
+    reports = check_cells([s for _, s in cells], rules=names, is_script=is_script)
+    for (label, source), found in zip(cells, reports, strict=True):
         shown = [d for d in found if shows_advice or d.severity == "error"]
         if shown:
             where = str(path) if label is None else f"{path}, {label}"
