@@ -56,15 +56,20 @@ def check(
         return _check(source, {} if namespace is None else namespace, checks, agents)
 
 
-def check_cells(sources: Iterable[str], *, rules: Iterable[str] | None = None) -> Iterator[list[Diagnostic]]:
-    """Check the cells of a notebook in their order, each knowing what the earlier ones import and define."""
+def check_cells(
+    sources: Iterable[str], *, rules: Iterable[str] | None = None, is_script: bool = False
+) -> Iterator[list[Diagnostic]]:
+    """Check the cells of a notebook in their order, each knowing what the earlier ones import and define.
+
+    `is_script` says that the one source is a Python file, whose top level cannot await.
+    """
     from asyncmagic.lint.plain import definitions
 
     checks = [(name, registry[name]) for name in (_all_rules() if rules is None else rules)]
     before: list[ast.stmt] = []
     for source in sources:
         with _collector_paused():
-            yield _check(source, {}, checks, False, before)
+            yield _check(source, {}, checks, False, before, is_script)
         before += definitions(source)
 
 
@@ -91,13 +96,15 @@ def _check(
     checks: list[tuple[str, Callable[[Cell], Iterable[Diagnostic]]]],
     agents: bool,
     before: Sequence[ast.stmt] = (),
+    is_script: bool = False,
 ) -> list[Diagnostic]:
     from asyncmagic.lint.cell import Cell
     from asyncmagic.lint.flow import OutOfTime
 
     found: dict[tuple[str, int], Diagnostic] = {}
     try:
-        cell = Cell(source, namespace, deadline=time.perf_counter() + _SECONDS, agents=agents, before=before)
+        deadline = time.perf_counter() + _SECONDS
+        cell = Cell(source, namespace, deadline=deadline, agents=agents, before=before, is_script=is_script)
         if not cell.is_python:
             return []
         for name, rule in checks:

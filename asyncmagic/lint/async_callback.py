@@ -65,7 +65,9 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
 _PLAIN_METHODS = frozenset(
     ["__init__", "__post_init__", "__enter__", "__exit__", "__del__", "__len__", "__bool__", "__str__", "__repr__"]
 )
-_LOOP_METHODS = {"call_soon": 0, "call_soon_threadsafe": 0, "call_later": 1, "call_at": 1, "run_in_executor": 1}
+_LOOP_METHODS = {"call_soon": 0, "call_soon_threadsafe": 0} | dict.fromkeys(
+    ["call_later", "call_at", "run_in_executor", "add_signal_handler", "add_reader", "add_writer"], 1
+)
 
 
 def check(cell: Cell) -> Iterator[Diagnostic]:

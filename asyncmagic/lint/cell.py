@@ -24,11 +24,13 @@ class Cell:
         deadline: float,
         agents: bool = False,
         before: Sequence[ast.stmt] = (),
+        is_script: bool = False,
     ) -> None:
         self.source = source
         self.lines = source.split("\n")
         self.namespace = namespace
         self.deadline = deadline
+        self.is_script = is_script
         body = plain_python(source)
         self.is_python = body is not None
         self.tree = body.tree if body is not None else ast.Module([], [])
@@ -76,9 +78,9 @@ class Cell:
         return None
 
     def can_await(self, node: ast.AST) -> bool:
-        """Whether `await` is allowed at the node: at the top level of the cell and in `async def`."""
+        """Whether `await` is allowed at the node: in `async def`, and at the top level of a notebook's cell."""
         function = self.function_of(node)
-        return function is None or isinstance(function, ast.AsyncFunctionDef)
+        return not self.is_script if function is None else isinstance(function, ast.AsyncFunctionDef)
 
     @cached_property
     def displayed(self) -> ast.expr | None:
@@ -176,6 +178,12 @@ class Cell:
         old = self.lines[line - 1]
         new = old[:start] + text + old[self._characters(line, node.end_col_offset) :]
         return new if plain_python("\n".join([*self.lines[: line - 1], new, *self.lines[line:]])) else None
+
+    def run_fix(self, node: ast.expr) -> str | None:
+        """The node's line with the coroutine run by `asyncio.run`, at the top level of a Python file."""
+        if not self.is_script or self.function_of(node) is not None:
+            return None
+        return self.replaced_with(node, f"asyncio.run({self.text(node, 10_000)})")
 
     def awaited_fix(self, node: ast.expr) -> str | None:
         """The node's lines with `await` before the node, in parentheses where Python wants them."""

@@ -107,8 +107,18 @@ def _with(cell: Cell, node: ast.With) -> Iterator[Diagnostic]:
             )
 
 
+def _entered(cell: Cell, node: ast.expr) -> Iterator[Diagnostic]:
+    value = cell.flow.values.get(node)
+    if is_manager(cell.flow, value, is_async=False) is False and is_manager(cell.flow, value, is_async=True) is True:
+        message = f"`{cell.text(node)}` is an asynchronous context manager: a plain stack cannot enter it"
+        hint = "Use `contextlib.AsyncExitStack`, and await its `enter_async_context`"
+        yield cell.diagnostic(RULE, node, message, hint)
+
+
 def _call(cell: Cell, node: ast.Call) -> Iterator[Diagnostic]:
     call = cell.flow.calls.get(node)
+    if call is not None and function_name(call.function).endswith("ExitStack.enter_context") and node.args:
+        yield from _entered(cell, node.args[0])
     if call is None or function_name(call.function) not in _CONSUMERS:
         return
     name = function_name(call.function).rpartition(".")[2]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.fates import lost, misused
-from asyncmagic.lint.flow.values import Box
+from asyncmagic.lint.flow.values import Awaitable, Box
 
 RULE = "missing-await"
 
@@ -35,6 +35,12 @@ def _diagnostic(cell: Cell, node: ast.AST, why: str, use: ast.AST | None) -> Dia
     fix = cell.awaited_fix(expression) if expression is not None else None
     if isinstance(cell.flow.values.get(node), Box):
         fix, hint = None, f"Gather them: `await asyncio.gather(*{cell.text(node)})`"
+    elif cell.is_script and cell.function_of(node) is None:
+        value = cell.flow.values.get(node)
+        is_coroutine = expression is not None and isinstance(value, Awaitable) and value.kind == "coroutine"
+        fix = cell.run_fix(expression) if is_coroutine and expression is not None else None
+        run = f"asyncio.run({cell.text(node)})" if is_coroutine else "asyncio.run(main())"
+        hint = f"Run it: `{run}`" if is_coroutine else f"Await it in an `async def main()`, and run that: `{run}`"
     elif cell.can_await(node):
         hint = f"Await it: `await {cell.text(node)}`"
     else:

@@ -14,7 +14,7 @@ import pytest
 
 import asyncmagic
 from asyncmagic.diagnostics import Diagnostic
-from asyncmagic.lint import RULES, check
+from asyncmagic.lint import RULES, check, check_cells
 
 
 async def fetch(x: int = 0) -> dict[str, int]:
@@ -98,6 +98,13 @@ def test_what_an_agents_cell_starts_is_not_warned_about() -> None:
     source = "%%agents --limit 2\na = fetch(1)\nbs = [fetch(i) for i in range(3)]\nif 1:\n    c = fetch(2)\nfetch(3)"
     assert lines(source) == []
     assert lines(source.partition("\n")[2], agents=True) == []
+
+
+def test_a_file_is_told_to_run_what_its_top_level_cannot_await() -> None:
+    source = "import asyncio\nasync def main(): return [1]\nprint(main()[0])\nasyncio.gather(main())"
+    (found,) = check_cells([source], is_script=True)
+    assert [(d.line, d.fix) for d in found] == [(3, "print(asyncio.run(main())[0])"), (4, None)]
+    assert "asyncio.run(main())" in found[1].hint
 
 
 def test_a_function_body_in_an_agents_cell_is_checked_as_ever() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.calls import Calls
-from asyncmagic.lint.flow.containers import any_item, boxed, element, next_view, result_of
+from asyncmagic.lint.flow.containers import any_item, boxed, element, next_view, result_of, view
 from asyncmagic.lint.flow.ledger import Call, is_data
 from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import (
@@ -179,7 +179,7 @@ class Expressions(Calls):
         )
         if isinstance(value, Box):
             if isinstance(node.slice, ast.Slice):
-                return Box(value.kind, list(value.items), None, value.is_shared)
+                return Box(value.kind, [view(item) for item in value.items], None, value.is_shared)
             if value.keys is not None and key in value.keys:
                 return value.items[value.keys.index(key)]
             if value.keys is not None and key == -1 and value.items:

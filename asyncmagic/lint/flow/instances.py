@@ -34,7 +34,7 @@ class Instances(Bodies):
         if is_users_class(cls) and (fields is not None or cls is types.SimpleNamespace):
             new.attributes.update((name, value) for name, value in given.items() if value is not None)
             self._run_method(objects.class_lookup(cls, "__post_init__"), Call(call.node, None, [], call.scope), new)
-        elif is_users_class(cls) and any(map(self.is_interesting, call.values)):
+        elif is_users_class(cls):
             self._run_method(init, call, new)
         else:
             self.hand_over_unless_used(call)

@@ -41,7 +41,7 @@ def _is_awaitable(flow: Flow, value: Value | None) -> bool | None:
     if isinstance(value, (Plain, Function, Class, Module, AsyncGenerator, Bound, Partial, ManagerFactory, Identity)):
         return False
     if isinstance(value, Box):
-        return False if value.kind is not types.GeneratorType else None
+        return False
     if isinstance(value, (Live, Instance, Object)):
         return flow.has_special(value, "__await__")
     return False if isinstance(value, Manager) else None

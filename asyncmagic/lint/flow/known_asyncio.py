@@ -101,6 +101,8 @@ def _in_thread(position: int) -> Handler:
 
 def _called_elsewhere(flow: Calls, function: Value | None, call: Call) -> Value | None:
     """What the function returns to another thread; a coroutine would be the mistake of having sent it there."""
+    if isinstance(function, Awaitable):
+        return None
     flow.quiet += 1
     try:
         value = flow.call_value(function, [], call.node)

@@ -454,7 +454,7 @@ def _table() -> dict[str, Handler]:
     for kind in (list, tuple, set, frozenset):
         put(_collects(kind), f"builtins.{kind.__name__}")
     put(_collects(types.GeneratorType), "builtins.iter", "builtins.reversed", "itertools.chain", "itertools.islice")
-    put(_collects(list), "collections.deque")
+    put(_collects(collections.deque), "collections.deque")
     put(_sorted, "builtins.sorted")
     put(_extreme, "builtins.min", "builtins.max")
     put(_folds("added up", int), "builtins.sum", "math.fsum", "statistics.mean")

@@ -117,7 +117,7 @@ class Ledger(Resolver):
     @property
     def is_hurried(self) -> bool:
         rest = self.patience * 0.3
-        return time.thread_time() > self.own_deadline - rest or time.perf_counter() > self.deadline + self.patience / 2
+        return time.thread_time() > self.own_deadline - rest or time.perf_counter() > self.deadline + self.patience
 
     def make(self, awaitable: Awaitable) -> Awaitable:
         """Remember an awaitable that the cell made."""
@@ -283,7 +283,8 @@ class Ledger(Resolver):
             if awaitable.kind != "coroutine" or awaitable.is_each:
                 continue
             is_known = not self.quiet and not any(frame.is_library for frame in self.frames)
-            if (awaitable.is_closed or awaitable in scope.spent) and is_known:
+            was_run = awaitable.is_closed or awaitable in scope.spent or awaitable.root in scope.spent
+            if was_run and is_known:
                 self.reused.append((awaitable, self.site or node))
             scope.spent.add(awaitable)
 

@@ -257,7 +257,7 @@ class Flow(Expressions):
         if isinstance(value, Box) and value.keys is not None and len(value.items) == len(target.elts) and not has_star:
             items = value.items
         else:
-            items = [element(self, value)] * len(target.elts)
+            items = [element(self, value) for _ in target.elts]
         for child, item in zip(target.elts, items, strict=True):
             self.bind(child, item, scope)
 

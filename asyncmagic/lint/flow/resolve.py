@@ -420,8 +420,14 @@ class Resolver(Annotations):
                     return self.annotation_node(child.annotation, source.scope)
                 scope = self.function_scope(source)
                 self._bind_annotated(source, scope)
-                return _unless_none(self.evaluate_quietly(value, scope))
+                found = self.evaluate_quietly(value, scope)
+                self.hand_over(found)  # What stands in it is for others to await.
+                return _unless_none(found)
         return None
+
+    @abstractmethod
+    def hand_over(self, value: Value | None) -> None:
+        """The value goes where it may be awaited."""
 
     def _bind_annotated(self, function: Function, scope: Scope) -> None:
         """Let the arguments of which nothing else is known be what their annotations say."""
