@@ -38,6 +38,8 @@ export function listenTo(timeline) {
   const { canvas, strip, box } = timeline;
   box.addEventListener("keydown", (event) => onKey(timeline, event));
   box.addEventListener("pointerleave", () => timeline.hoverAt(-1, -1));
+  // It may grow under a pointer that rests.
+  canvas.addEventListener("pointerenter", (event) => event.pointerType === "touch" || timeline.hoverAt(...placeOf(canvas, event)));
   canvas.addEventListener("dblclick", (event) => {
     const id = timeline.hit(...placeOf(canvas, event));
     if (id >= 0) timeline.zoomTo(id);

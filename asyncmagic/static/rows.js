@@ -17,8 +17,8 @@ const LEAST = 28;
  */
 export function blocksOf(store, { folded = new Map(), keep = () => true, order = null } = {}) {
   const sizes = new Map();
-  const deepest = new Int16Array(store.rows.length);
-  for (let id = 0; id < store.n; id++) deepest[store.row[id]] = Math.max(deepest[store.row[id]], store.sub[id]);
+  // The run itself has a row only where something else than its agents stands below it.
+  const isBare = store.rows.length > 1 && !store.sub.subarray(0, store.n).some((sub, id) => sub > 0 && !store.row[id]);
   const keyOf = (row) => `${row.parent} ${row.group}`;
   for (const row of store.rows) if (row.group) sizes.set(keyOf(row), (sizes.get(keyOf(row)) ?? 0) + 1);
   const below = new Map();
@@ -34,10 +34,9 @@ export function blocksOf(store, { folded = new Map(), keep = () => true, order =
   const ofGroup = new Map();
   while (pending.length) {
     const row = pending.pop();
-    pending.push(...[...(below.get(row.index) ?? [])].reverse());
+    pending.push(...(below.get(row.index) ?? []).toReversed());
     const isFolded = row.group && (folded.get(keyOf(row)) ?? sizes.get(keyOf(row)) > FOLD_ABOVE);
-    if (!row.index && !deepest[0] && store.rows.length > 1) continue;
-    if (row.index && !keep(row)) continue;
+    if (row.index ? !keep(row) : isBare) continue;
     let block = isFolded ? ofGroup.get(keyOf(row)) : undefined;
     if (!block) {
       block = { name: isFolded ? row.group : row.name, depth: row.depth, rows: [], isFolded: !!isFolded, lines: [],

@@ -18,7 +18,7 @@ export class Timeline extends Selection {
   /** @param {HTMLElement} host @param {import("./trace.js").TraceStore} store @param {{cancel?: (id: number|null) => void, state?: object}} options */
   constructor(host, store, { cancel = null, state = {} } = {}) {
     super(store, state);
-    Object.assign(this, { host, cancel, hover: -1, measure: null, laidOut: -1 });
+    Object.assign(this, { host, cancel, hover: -1, pointer: [-1, -1], measure: null, laidOut: -1 });
     Object.assign(this, build(this));
     this.root.timeline = this;
     host.replaceChildren(this.root);
@@ -81,6 +81,7 @@ export class Timeline extends Selection {
   }
 
   hoverAt(x, y) {
+    this.pointer = [x, y];
     const id = this.hit(x, y);
     const block = this.blockAt(y);
     this.canvas.style.cursor = id >= 0 || (x < this.gutter && block?.group && block.size > 1) ? "pointer" : "default";
@@ -95,10 +96,9 @@ export class Timeline extends Selection {
       const { left, top } = this.canvas.getBoundingClientRect();
       placeCard(this.card, left + x, top + y);
     }
-    if (id === this.hover && !(id >= 0 && this.store.isOpen(id))) return;
+    if (id !== this.hover || (id >= 0 && this.store.isOpen(id))) this.showCard(id);
+    if (id !== this.hover) this.invalidate();
     this.hover = id;
-    this.showCard(id);
-    this.invalidate();
   }
 
   showCard(id) {
@@ -256,6 +256,8 @@ export class Timeline extends Selection {
     const { full, geometry: { height } } = this;
     if (view.follow) [view.from, view.to] = full;
     view.top = Math.max(0, Math.min(view.top, height + AXIS - this.height));
+    // Rows come and bars grow under a pointer that rests.
+    if (running) this.hoverAt(...this.pointer);
     this.main.setTransform(this.scale, 0, 0, this.scale, 0, 0);
     paint(this.main, this.scene());
     this.#drawStrip(full);

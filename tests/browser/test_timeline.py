@@ -63,7 +63,7 @@ def test_cancel_is_obeyed_while_the_cell_runs(notebook, app):
     page = notebook([LOAD, LONG], app=app)
     page.run_cell(0)
     output = started(page)
-    page.page.wait_for_function(f"() => {TIMELINE}?.store.rows.length === 3")
+    page.page.wait_for_function(f"() => {TIMELINE}?.geometry?.blocks.length === 2")
     box = output.locator(".am-box canvas").last.bounding_box()
     page.page.mouse.move(box["x"] + 60, box["y"] + 40)
     output.get_by_role("button", name="Cancel first").click()

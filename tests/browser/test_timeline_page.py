@@ -332,6 +332,22 @@ def test_deltas_are_drawn_and_cancel_goes_out(live):
     assert view.page.locator(".asyncmagic").count() == 0
 
 
+def test_a_row_that_appears_under_a_resting_pointer_offers_its_cancel_and_its_card_goes_on(live):
+    view, script, layout = live(), Script(), Layout()
+    writer = DeltaWriter(layout)
+    box = view.page.locator(".am-box canvas").last.bounding_box()
+    view.page.mouse.move(box["x"] + 400, box["y"] + 38)
+    agent = script.start("agent", 1)
+    for sequence, at in enumerate((50, 500)):
+        spans = layout.update([script.trace.root, agent] if not sequence else [])
+        data = writer.write(spans, {"seq": sequence, "running": True}, now=ms(at))
+        view.page.evaluate("text => model.tell(text)", base64.b64encode(data).decode())
+        view.page.get_by_role("button", name="Cancel agent").wait_for()
+        view.page.locator(".am-card").get_by_text("– now").wait_for()
+        words = view.page.locator(".am-card").inner_text()
+    view.page.wait_for_function("words => document.querySelector('.am-card').innerText !== words", arg=words)
+
+
 def test_the_headline_goes_on_where_only_it_is_in_view(live):
     view, trace = live(), workshop()
     view.page.set_viewport_size({"width": 1000, "height": 40})
