@@ -144,7 +144,8 @@ class Run:
         self.on_rest: Callable[[], None] | None = None
         self._say = say
         self.agents_by_task: dict[asyncio.Task[Any], Agent] = {}
-        self._agents: dict[int, Agent] = {}
+        #: By the id of their coroutine, which stands with them: an id is unique only while its object lives.
+        self._agents: dict[int, tuple[Awaitable[Any], Agent]] = {}
         self._slots = Slots(options.limit, self._note_knot) if options.limit else None
         self._has_said_knot = False
         self._timer: asyncio.TimerHandle | None = None
@@ -167,9 +168,8 @@ class Run:
 
     def start(self, coroutine: Awaitable[Any], name: str, line: int | None = None) -> asyncio.Task[Any]:
         """Start a coroutine as an agent of this run, or return the task that already serves it."""
-        known = self._agents.get(id(coroutine))
-        if known is not None:
-            return known.task
+        if (known := self._agents.get(id(coroutine))) is not None:
+            return known[1].task
         function = getattr(coroutine, "__qualname__", type(coroutine).__name__)
         span = self.tracer.start_span(
             name,
@@ -183,8 +183,7 @@ class Run:
         if self.tracer.adopt_task is not None:
             self.tracer.adopt_task(agent.task, span)
         agent.task.add_done_callback(partial(self._on_done, agent, coroutine), context=self._context)
-        # The agent keeps its coroutine alive: an id is unique only while its object lives.
-        self._agents[id(coroutine)] = agent
+        self._agents[id(coroutine)] = coroutine, agent
         self.agents.append(agent)
         self.agents_by_task[agent.task] = agent
         return agent.task

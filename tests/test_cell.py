@@ -57,6 +57,15 @@ NAMES = [
     ("try:\n    a = f(1)\nfinally:\n    b = f(2)", "(a, b)", (2, 4)),
     ("with open('/dev/null'):\n    a = f(1)", "a", 2),
     ("a = f(1)\nb = await a", "(a, b)", (2, 2)),
+    # A coroutine that has ended makes room for the next one, at the same address.
+    ("a = []\nfor i in range(5):\n    b = f(i)\n    a.append(await b)", "a", [0, 2, 4, 6, 8]),
+    ("a = f(1)\nb = await a\nc = f(2)", "(a, b, c)", (2, 2, 4)),
+    ("a = [f(1), f(2)]\nawait asyncio.gather(*a)\nb, c = f(3), f(4)", "(a, b, c)", ([2, 4], 6, 8)),
+    (
+        "a = []\nfor i in range(4):\n    b = [f(i), f(i + 10)]\n    a += await asyncio.gather(*b)",
+        "a[4:]",
+        [4, 24, 6, 26],
+    ),
     ("a = f(1)\nb = await asyncio.gather(a, f(2))", "(a, b)", (2, [2, 4])),
     ("a = [f(1), f(2)]\nb = await asyncio.gather(*a)", "(a, b)", ([2, 4], [2, 4])),
     ("a = f(1)\nb = await asyncio.wait_for(a, 5)", "b", 2),
