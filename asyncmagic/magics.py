@@ -231,6 +231,8 @@ class cell:
                     self.agents.result()
                 if self.error is not None and (advice := wrappers.explain(self.error, is_users)):
                     _say(advice)
+            if self.run is not None:
+                self.run.forget()
             self.run = None
         return False
 

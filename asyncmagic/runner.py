@@ -402,6 +402,10 @@ class Run:
         """Whether a value is the task of an agent of this run."""
         return issubclass(type(value), asyncio.Task) and value in self.agents_by_task
 
+    def forget(self) -> None:
+        """Let go of the agents and of all that they brought: the traceback of one that failed holds on to the run."""
+        self.agents, self.agents_by_task, self._agents = [], {}, {}
+
     def _brought(self, agent: Agent) -> Any:
         if not agent.task.done():
             return agent.task

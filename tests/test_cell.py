@@ -256,6 +256,15 @@ def test_nothing_of_the_users_is_kept_alive(run: Callable[[str], ExecutionResult
     assert shell.user_ns["left"] == 0
 
 
+def test_a_failure_that_ipython_keeps_keeps_no_results(
+    run: Callable[[str], ExecutionResult], shell: InteractiveShell
+) -> None:
+    run("import gc, weakref\nclass Big:\n    pass\nasync def big():\n    return Big()\nalive = weakref.WeakSet()")
+    error = error_of(run(agents("a, c = [big(), big()], bad(1)")))
+    run("alive.update(a)\nfound = len(alive)\ndel a\ngc.collect()\nleft = len(alive)")
+    assert (type(error), shell.user_ns["found"], shell.user_ns["left"]) == (ValueError, 2, 0)
+
+
 def test_several_failures_are_listed_with_their_lines(
     run: Callable[[str], ExecutionResult], shell: InteractiveShell
 ) -> None:
