@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -86,6 +86,12 @@ class _Timeline:
             if span.kind == "http" and span.parent_id in calls:
                 self.attempts[span.parent_id].append(span)
         self.in_call = {span.span_id for attempts in self.attempts.values() for span in attempts}
+        #: By row, how many spans have no sub-row, since it has too many.
+        self.unplaced = Counter(
+            self.layout.row[index]
+            for index, span in enumerate(self.layout.spans)
+            if self.layout.sub[index] < 0 and span.kind != "blocked" and self._is_worth_a_line(span)
+        )
 
     def text(self) -> str:
         lines = [*self._in_flight(), *self._rows(), *self._blocked()]
@@ -129,8 +135,9 @@ class _Timeline:
         lines = [shown for line in lines if (shown := [span for span in line if self._is_worth_a_line(span)])]
         for spans in lines[:most]:
             yield self._part(spans, block.depth + 1)
-        if most and len(lines) > most:
-            yield _more(sum(map(len, lines[most:])), block.depth + 1)
+        more = sum(map(len, lines[most:])) + self.unplaced[block.rows[0].index]
+        if most and more:
+            yield _more(more, block.depth + 1)
 
     def _agent(self, name: str, span: Span, depth: int) -> _Line:
         begun = begin(span)

@@ -134,6 +134,17 @@ def test_many_agents_of_different_names_are_bounded_too() -> None:
     assert len(text.splitlines()) < 60
 
 
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize("number", [100, 260, 1000])
+def test_more_counts_also_what_has_no_row_in_the_layout(nested: bool, number: int) -> None:
+    script = Script()
+    agent = parent = script.span("agent", 0, 1000)
+    for _ in range(number):
+        task = script.span("part", 0, 1000, parent=parent)
+        parent = task if nested else agent
+    assert re.findall("and (.*) more", to_text(script.end(1000), width=80)) == [f"{number - 4:,}"]
+
+
 def test_a_running_trace_says_how_far_it_is() -> None:
     script = Script()
     script.span("a", 0, 100)
