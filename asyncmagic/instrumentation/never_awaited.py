@@ -19,6 +19,8 @@ Place: TypeAlias = tuple[str, int, str]
 Origin: TypeAlias = tuple[str, int, str]
 _DEPTH: Final = 6
 _MOST_ITEMS: Final = 1000
+#: Where Python's own hook stands.
+_PYTHONS_OWN: Final = ("warnings", "_py_warnings")
 
 
 class Aftermath:
@@ -43,6 +45,7 @@ class Aftermath:
         self._on_late = on_late
         self._label: str | None = None
         self._depth: int | None = None
+        self._users_depth = 0
         self._before: dict[str, int] = {}
         self._tasks: set[int] = set()
         self._lost: dict[tuple[str, tuple[Origin, ...]], int] = {}
@@ -56,7 +59,7 @@ class Aftermath:
         self._label = label
         self._said = {said for said in self._said if said[0] != label}
         if self._depth is None:
-            self._depth = sys.get_coroutine_origin_tracking_depth()
+            self._depth = self._users_depth = sys.get_coroutine_origin_tracking_depth()
         sys.set_coroutine_origin_tracking_depth(max(self._depth, _DEPTH))
         self._before = dict(zip(self._namespace, map(id, self._namespace.values()), strict=True))
         self._tasks = {id(task) for task in _alive()}
@@ -107,8 +110,15 @@ class Aftermath:
                 return
         except Exception:
             pass  # Python's own message follows.
-        if original is not None:
+        if original is None:
+            return
+        if self._users_depth or original.__module__ not in _PYTHONS_OWN:
             original(coroutine)
+        else:
+            # Its words as they are without us: where it was made is known only because we have asked, and it would
+            # take this line for the place where it went.
+            words = f"coroutine '{coroutine.__qualname__}' was never awaited"
+            warnings.warn(words, RuntimeWarning, stacklevel=2, source=coroutine)
 
     def _takes(self, origin: tuple[Origin, ...] | None, name: str) -> bool:
         """Whether the lost coroutine is ours to tell of: it is told after the cell, or at once if it is an old one."""
@@ -158,11 +168,13 @@ class Aftermath:
             places = self._places(origin)
             if self._is_new(label, places):
                 yield _lost_diagnostic(name, count, places[0][1], places[0][2])
-        for task in _unread(self._values(result, error)):
-            places = self._places_of_task(task)
+        unread: dict[tuple[Place, ...], list[asyncio.Task[Any]]] = {}
+        for task in {id(task): task for task in _unread(self._values(result, error))}.values():
+            unread.setdefault(self._places_of_task(task), []).append(task)
+        for places, tasks in unread.items():
             if self._is_new(label, places):
-                yield _unread_diagnostic(task, places[0][1], places[0][2])
-        fresh = [t for t in _alive() if id(t) not in self._tasks and not getattr(t, "_callbacks", None)]
+                yield _unread_diagnostic(tasks, places[0][1], places[0][2])
+        fresh = [t for t in _alive() if id(t) not in self._tasks and not t.cancelling() and not _has_callbacks(t)]
         held = {id(value) for value in self._held(result)} if fresh else set()
         for task in fresh:
             places = self._places_of_task(task)
@@ -238,6 +250,10 @@ def _unread(values: Iterable[object]) -> Iterator[asyncio.Task[Any]]:
                 yield item
 
 
+def _has_callbacks(task: asyncio.Task[Any]) -> bool:
+    return bool(getattr(task, "_callbacks", None))
+
+
 def _alive() -> set[asyncio.Task[Any]]:
     try:
         return asyncio.all_tasks(asyncio.get_running_loop())
@@ -263,11 +279,11 @@ def _left_diagnostic(name: str, line: int, source: str) -> Diagnostic:
     return _at("coroutine-left", line, source, message, "Await it here, or in a later cell")
 
 
-def _unread_diagnostic(task: asyncio.Task[Any], line: int, source: str) -> Diagnostic:
+def _unread_diagnostic(tasks: list[asyncio.Task[Any]], line: int, source: str) -> Diagnostic:
     # Not `task.exception()`: that would count as reading it.
-    message = (
-        f"the task `{task.get_name()}` started here failed with {type(task._exception).__name__}: nobody has read it"
-    )
+    first, *others = tasks
+    names = f"the task `{first.get_name()}`" + (f" and {len(others)} more" if others else "")
+    message = f"{names} started here failed with {type(first._exception).__name__}: nobody has read it"
     return _at("unchecked-exceptions", line, source, message, "Await the task, or ask it for its `.exception()`")
 
 

@@ -122,6 +122,21 @@ u.exception()
     assert shell.run(source) == [("unchecked-exceptions", 3)]
 
 
+def test_tasks_of_one_line_that_failed_are_one_message(shell: Shell) -> None:
+    source = """async def bad():
+    raise ValueError
+tasks = [asyncio.create_task(bad(), name=f"bad {i}") for i in range(3)]
+await asyncio.sleep(0)
+await asyncio.sleep(0)
+"""
+    (found,) = asyncio.run(shell._run(source, "1", []))
+    assert found.message == "the task `bad 0` and 2 more started here failed with ValueError: nobody has read it"
+
+
+def test_a_task_that_is_being_cancelled_does_not_run_on(shell: Shell) -> None:
+    assert shell.run("t = asyncio.create_task(fetch())\nawait asyncio.sleep(0)\nt.cancel()") == []
+
+
 def test_what_the_static_check_has_said_is_not_said_twice(shell: Shell) -> None:
     static = [Diagnostic(1, 0, "missing-await", "m", end_line=1)]
     assert shell.run("fetch(1)\nfetch(2)", static=static) == [("missing-await", 2)]
@@ -150,8 +165,10 @@ def test_a_coroutine_of_other_code_keeps_pythons_own_warning(shell: Shell) -> No
 
     shell.names["elsewhere"] = elsewhere
     shell.watch.start("1")
-    with pytest.warns(RuntimeWarning, match="never awaited"):
+    with pytest.warns(RuntimeWarning) as log:
         elsewhere()
+    (entry,) = log
+    assert (str(entry.message), entry.filename) == (f"coroutine '{elsewhere.__qualname__}' was never awaited", __file__)
     assert shell.watch.finish() == []
 
 
