@@ -98,7 +98,7 @@ class Blocks:
         elif found["imports"]:
             if self._lines[start].split("#")[0].rstrip().endswith("import *"):
                 self._stars.append((start, end))
-            for name in re.findall(r"\w+", re.sub(r"#.*", "", "".join(self._lines[start:end]))):
+            for name in _imported_names("".join(self._lines[start:end])):
                 self._places.setdefault(name, (start, end))
         else:
             self._places[found["function"] or found["cls"] or found["assigned"] or ""] = (start, end)
@@ -147,6 +147,15 @@ class Blocks:
                 Blocks(self._source, header, end, self._body_indent(header, end)) if header is not None else None
             )
         return self._members[name]
+
+
+def _imported_names(text: str) -> Iterator[str]:
+    """The names that an import statement binds."""
+    names = re.split(r"\bimport\b", re.sub(r"#.*", "", text), maxsplit=1)[-1]
+    for part in names.split(","):
+        words = re.findall(r"\w+", part)
+        if words:
+            yield words[-1] if "as" in words else words[0]
 
 
 def _statement(text: str) -> ast.stmt | None:

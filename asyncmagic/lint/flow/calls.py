@@ -76,6 +76,10 @@ class Calls(Instances):
         if isinstance(function, Identity):
             return call.argument(0)
         if isinstance(function, Returning):
+            if function.name.partition(".")[0] in SHOWING_MODULES:
+                self.use_as_data(call)
+                self.hand_over_unless_used(call)
+                return None
             self.hand_over_arguments(call)
             result = function.result()
             is_made = isinstance(result, Awaitable) and result.kind in ("coroutine", "awaitable")
@@ -118,17 +122,19 @@ class Calls(Instances):
             if name.partition(".")[0] in ("pandas", "numpy"):
                 self.use_as_data(call)
             return self.instantiate(call, obj)
-        if name:
-            root = name.partition(".")[0]
-            if root in SHOWING_MODULES:
-                self.use_as_data(call)
-            if root in DATA_MODULES:
-                for value in call.values:
-                    self.use(value, call.node, "used", is_certain=False)
-                self.hand_over_unless_used(call)
-                return Plain()
+        root = (name or objects.qualified_name(type(obj))).partition(".")[0]
+        if root in SHOWING_MODULES:
+            self.use_as_data(call)
+        if name and root in DATA_MODULES:
+            for value in call.values:
+                self.use(value, call.node, "used", is_certain=False)
+            self.hand_over_unless_used(call)
+            return Plain()
+        if root in SHOWING_MODULES and type(obj) is not types.FunctionType:
+            self.hand_over_unless_used(call)
+            return None
         if type(obj) is types.FunctionType:
-            if name.partition(".")[0] in SHOWING_MODULES:
+            if root in SHOWING_MODULES:
                 self.hand_over_unless_used(call)
                 call = Call(call.node, call.function, [], call.scope, has_unknown_keywords=True)
             return self._call_python(call, obj, owner)
@@ -144,7 +150,7 @@ class Calls(Instances):
         if name.startswith("builtins.str."):
             for value in call.values:
                 self.use(value, call.node, "used as text", is_certain=False)
-                self.use_elements(value, call.node, "used as text", is_certain=False)
+                self.use_elements(value, call.node, "used as text", is_certain=name == "builtins.str.join")
             self.hand_over_unless_used(call)
             return Instance(str)
         if name.startswith("_io."):

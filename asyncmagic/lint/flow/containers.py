@@ -102,6 +102,25 @@ def result_of(value: Value | None) -> Value | None:
     return None
 
 
+def put(flow: Calls, box: Box, key: object, value: Value | None) -> None:
+    """`box[key] = value`, where the key may not be known."""
+    is_simple = type(key) is str or type(key) is int
+    if not is_simple or box.keys is None or (box.kind is not dict and key not in box.keys):
+        fill(flow, box, value)
+    elif key not in box.keys:
+        box.keys.append(key)
+        box.items.append(value)
+    else:
+        place = box.keys.index(key)
+        box.items[place] = either(box.items[place], value) if flow.branches else value
+
+
+def merge(flow: Calls, box: Box, more: Box) -> None:
+    """`box.update(more)` or `box.extend(more)`."""
+    for key, item in zip(more.keys or [None] * len(more.items), more.items, strict=False):
+        put(flow, box, key if box.kind is dict else None, item)
+
+
 def fill(flow: Calls, box: Box, value: Value | None) -> None:
     """Put a value into a container whose places are no longer known."""
     if box.source is not None:

@@ -23,13 +23,16 @@ from asyncmagic.lint.flow.values import (
     Function,
     Instance,
     Live,
+    Module,
     Object,
     Plain,
+    Returning,
     Scope,
     Value,
     awaitables,
     either,
     known,
+    nothing,
     options,
 )
 
@@ -147,7 +150,10 @@ class Expressions(Calls):
     def _Attribute(self, node: ast.Attribute, scope: Scope) -> Value | None:
         value = self.evaluate(node.value, scope)
         self._use_attribute(value, node)
-        return self.attribute(value, node.attr, node)
+        found = self.attribute(value, node.attr, node)
+        if found is None and isinstance(value, Module):
+            return Returning(nothing, f"{value.name}.{node.attr}")
+        return found
 
     def _use_attribute(self, value: Value | None, node: ast.Attribute) -> None:
         found = [option for option in options(value) if isinstance(option, Awaitable)]
@@ -228,7 +234,7 @@ class Expressions(Calls):
     def test(self, node: ast.expr, scope: Scope) -> bool | None:
         """Evaluate a condition and return what it is known to be."""
         value = self.evaluate(node, scope)
-        self.use(value, node, "tested: it is always true", is_certain=False)
+        self.use(value, node, "tested: it is always true", is_certain=isinstance(node, ast.NamedExpr))
         if isinstance(node, (ast.Constant, ast.Call, ast.UnaryOp)) and isinstance(value, Live):
             return (
                 value.obj

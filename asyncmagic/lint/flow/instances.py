@@ -26,6 +26,8 @@ class Instances(Bodies):
             self.hand_over_unless_used(call)
             return None
         new = Instance(cls)
+        if issubclass(cls, BaseException):
+            self.use_as_data(call)
         fields = objects.field_names(cls)
         given = _given(call, fields or [])
         for name, value in given.items():

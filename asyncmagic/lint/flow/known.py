@@ -17,7 +17,9 @@ Handler: TypeAlias = "Callable[[Calls, Call, Value | None], Value | None]"
 #: Qualified name -> what a call of it does and gives.
 KNOWN: Final = known_asyncio.TABLE | known_builtins.TABLE | known_libraries.TABLE
 #: Modules whose functions show, format or compute with what they are given.
-SHOWING_MODULES: Final = frozenset({"json", "logging", "math", "pprint", "statistics", "IPython", "pandas", "numpy"})
+SHOWING_MODULES: Final = frozenset(
+    {"json", "logging", "math", "pprint", "statistics", "IPython", "pandas", "numpy", "matplotlib", "seaborn"}
+)
 #: Modules whose functions return ordinary data.
 DATA_MODULES: Final = frozenset(
     [

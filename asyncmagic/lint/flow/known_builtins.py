@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.containers import any_item, boxed, element, fill, item_at
+from asyncmagic.lint.flow.containers import any_item, boxed, element, fill, item_at, merge
 from asyncmagic.lint.flow.ledger import BUILTIN_DATA
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
@@ -369,13 +369,28 @@ def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(0)
     if any(True for _ in flow.held(given)):
         owner = flow.opened(owner)
-    if isinstance(owner, Box) and isinstance(given, Box) and not owner.is_shared:
-        for item in given.items:
-            fill(flow, owner, item)
-    else:
+    if not isinstance(owner, Box) or owner.is_shared:
         flow.hand_over_arguments(call)
-        if isinstance(owner, Box):
-            fill(flow, owner, element(flow, given))
+    if isinstance(owner, Box) and isinstance(given, Box):
+        merge(flow, owner, given)
+    elif isinstance(owner, Box):
+        fill(flow, owner, element(flow, given))
+    return Live(None)
+
+
+def _update(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    if any(True for value in call.values for _ in flow.held(value)):
+        owner = flow.opened(owner)
+    if not isinstance(owner, Box) or owner.is_shared or call.has_unknown_keywords:
+        flow.hand_over_arguments(call)
+    if isinstance(owner, Box):
+        given = boxed(flow, call.argument(0))
+        if call.args and isinstance(given, Box) and given.kind is dict:
+            merge(flow, owner, given)
+        elif call.args:
+            flow.hand_over(given)
+            owner.keys = None
+        merge(flow, owner, Box(dict, list(call.keywords.values()), list(call.keywords)))
     return Live(None)
 
 
@@ -487,6 +502,7 @@ def _table() -> dict[str, Handler]:
     put(_add(0), "builtins.list.append", "builtins.set.add", "collections.deque.append", "collections.deque.appendleft")
     put(_add(1), "builtins.list.insert")
     put(_setdefault, "builtins.dict.setdefault")
+    put(_update, "builtins.dict.update")
     put(_extend, "builtins.list.extend", "builtins.set.update", "collections.deque.extend")
     put(_take, *(f"builtins.{t}.pop" for t in ("list", "set", "dict")), "collections.deque.pop", "builtins.dict.get")
     put(_take, "builtins.dict.popitem", "collections.deque.popleft")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name
-from asyncmagic.lint.flow.containers import element, fill, next_view, result_of
+from asyncmagic.lint.flow.containers import element, merge, next_view, put, result_of
 from asyncmagic.lint.flow.expressions import Expressions
-from asyncmagic.lint.flow.ledger import Call, Frame, OutOfTime
+from asyncmagic.lint.flow.ledger import Call, Frame, OutOfTime, is_declared_data
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,
@@ -210,11 +210,12 @@ class Flow(Expressions):
         value = self.evaluate(node.value, scope)
         old = self.evaluate_quietly(node.target, scope) if isinstance(node.target, ast.Name) else None
         if isinstance(node.op, (ast.Add, ast.BitOr)) and isinstance(value, Box):
-            if isinstance(old, Box) and not old.is_shared:
-                for item in value.items:
-                    fill(self, old, item)
-            else:
+            if any(True for _ in self.held(value)):
+                old = self.opened(old)
+            if not isinstance(old, Box) or old.is_shared:
                 self.hand_over(value)
+            if isinstance(old, Box):
+                merge(self, old, value)
             return
         self.use(value, node, "used in an expression", is_certain=True)
         self.use(old, node, "used in an expression", is_certain=True)
@@ -271,7 +272,7 @@ class Flow(Expressions):
         if isinstance(owner, Box):
             if owner.is_shared:
                 self.hand_over(value)
-            self._put(owner, index, value)
+            put(self, owner, index.obj if isinstance(index, Live) else None, value)
             return
         if class_name(owner).startswith(("pandas.", "numpy.")):
             self.use(value, target, "stored as data", is_certain=False)
@@ -279,24 +280,16 @@ class Flow(Expressions):
             return
         self.hand_over(value)
 
-    def _put(self, box: Box, index: Value | None, value: Value | None) -> None:
-        """`box[index] = value`."""
-        key = index.obj if isinstance(index, Live) and _is_simple(index.obj) else None
-        if key is None or box.keys is None or (box.kind is not dict and key not in box.keys):
-            fill(self, box, value)
-        elif key not in box.keys:
-            box.keys.append(key)
-            box.items.append(value)
-        else:
-            place = box.keys.index(key)
-            box.items[place] = either(box.items[place], value) if self.branches else value
-
     def _do_Return(self, node: ast.Return, scope: Scope) -> bool:
         value = self.evaluate(node.value, scope) if node.value is not None else Live(None)
         if self.frames:
             self.frames[-1].returns.append(value)
             self.frames[-1].spent.append(set(scope.spent))
         if not self.frames or self.frames[-1].is_reported:
+            function = self.frames[-1].node if self.frames else None
+            hint = function.returns if isinstance(function, ast.AsyncFunctionDef) else None
+            if hint is not None and is_declared_data(self.annotation_node(hint, scope)):
+                self.use(value, node, "returned where data is declared", is_certain=True)
             self.hand_over(value)
         return False
 
@@ -577,7 +570,3 @@ def _awaits(node: ast.AST) -> bool:
 
 def _is_c_method(method: object) -> bool:
     return objects.is_builtin_function(method)
-
-
-def _is_simple(key: object) -> bool:
-    return type(key) is str or type(key) is int

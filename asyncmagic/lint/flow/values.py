@@ -104,9 +104,10 @@ class Partial(Value):
 
 @dataclass(eq=False, slots=True)
 class Returning(Value):
-    """Something callable of which only its result is known."""
+    """Something callable of which only its result is known, and perhaps its name."""
 
     result: Callable[[], Value | None]
+    name: str = ""
 
 
 @dataclass(eq=False, slots=True)
