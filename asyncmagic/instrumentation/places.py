@@ -24,8 +24,8 @@ _KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "
 #: Libraries that run what they are given, as the standard library does.
 _HELPERS = frozenset(("anyio", "tqdm", "nest_asyncio", "nest_asyncio2"))
 
-#: Below these the stack is the event loop's and the kernel's.
-_LOOP = {"_run", "_run_once", "run_forever"}
+#: Below these the stack is the event loop's and the kernel's; `run_once` and `step` are ours in their place.
+_LOOP = frozenset(("_run", "_run_once", "run_forever", "run_once", "step"))
 #: Places by the ids of their code, which is kept so that no other code gets its id, and the instructions in it.
 _known: dict[tuple[int, ...], tuple[tuple[CodeType, ...], Attributes]] = {}
 _MOST_KNOWN = 1024
@@ -46,6 +46,8 @@ def library(filename: str) -> str | None:
     """Return the installed library that a file belongs to; `None` for the user's, "" for what only passes calls on."""
     if is_users(filename):
         return None
+    if filename.startswith(_OURS):
+        return ""
     for part in _INSTALLED:
         if part in filename:
             name = Path(filename.rpartition(part)[2]).parts[0].removesuffix(".py")
@@ -62,6 +64,11 @@ def is_housekeeping(filename: str) -> bool:
 def is_wrapper(filename: str) -> bool:
     """Whether the file is an instrumentor's: its coroutines stand around those of a library that the user calls."""
     return filename.startswith(_WRAPPERS)
+
+
+def is_loop(code: CodeType) -> bool:
+    """Whether code runs a step of a task: what stands below it on the stack is not that task's."""
+    return code.co_name in _LOOP and library(code.co_filename) == ""
 
 
 @lru_cache(maxsize=4096)
@@ -83,7 +90,7 @@ def calling_place() -> Attributes:
         if _is_shown(code.co_filename):
             frames.append(frame)
             key += (id(code), frame.f_lasti)
-        elif code.co_name in _LOOP:
+        elif is_loop(code):
             break
         frame = frame.f_back
     known = _known.get(tuple(key))

@@ -14,7 +14,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
-from asyncmagic.instrumentation.places import is_housekeeping, is_users, library
+from asyncmagic.instrumentation.places import is_housekeeping, is_loop, is_users, library
 from asyncmagic.tracing.model import Kind, Span
 from asyncmagic.tracing.semconv import LIBRARY, POOL, THREAD_NAME
 from asyncmagic.tracing.tracer import Tracer, _current_span
@@ -52,7 +52,7 @@ class Threads(Watcher):
             return None
         name = getattr(work, "__qualname__", None) or type(work).__qualname__
         span = self.tracer.start_span(name, kind=kind, parent=parent, state="queued")
-        self.tracer.set_attributes(span, {POOL: pool, LIBRARY: _library(code)})
+        self.tracer.set_attributes(span, {POOL: pool, LIBRARY: _library(code, parent)})
         return span
 
     @guarded
@@ -203,18 +203,19 @@ def _start_thread(watcher: Threads) -> _Function:
     return start
 
 
-def _library(code: CodeType | None) -> str | None:
+def _library(code: CodeType | None, parent: Span) -> str | None:
     """Return the library that hands over work of its own, or `None` where the user's code hands it over or does it."""
     if code is not None and library(code.co_filename) is None:
         return None
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        if name := library(frame.f_code.co_filename):
+    while frame is not None and not is_loop(frame.f_code):
+        name = library(frame.f_code.co_filename)
+        if name != "":
             return name
-        if name is None:
-            break
         frame = frame.f_back
-    return None
+    # A coroutine such as `asyncio.to_thread` is the whole task: it is whose the task is.
+    made_by = parent.attributes.get(LIBRARY)
+    return made_by if isinstance(made_by, str) else None
 
 
 def _is_of_interest(target: _Function, arguments: tuple[Any, ...]) -> bool:

@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +19,12 @@ import pytest
 from asyncmagic.instrumentation import loop as loop_instrumentor
 from asyncmagic.instrumentation import threads
 from asyncmagic.tracing import Span, Trace, Tracer
-from asyncmagic.tracing.semconv import POOL
+from asyncmagic.tracing.semconv import LIBRARY, POOL
 
 
-def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
+def traced(
+    main: Callable[[Tracer], Coroutine[Any, Any, Any]], run: Callable[[Coroutine[Any, Any, Trace]], Trace] = asyncio.run
+) -> Trace:
     tracer = Tracer()
 
     async def cell() -> Trace:
@@ -31,7 +35,7 @@ def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
             tracer.end_trace(trace)
             return trace
 
-    return asyncio.run(cell())
+    return run(cell())
 
 
 def rows(trace: Trace) -> list[tuple[str, str, str, str]]:
@@ -71,6 +75,22 @@ def test_work_in_a_thread_is_queued_runs_and_is_done(send: Callable[[], Any]) ->
     (span,) = [span for span in trace.spans if span.kind == "thread"]
     assert span.states is not None
     assert [state for _, state, _ in span.states] == ["queued", "running"]
+
+
+def test_a_task_that_is_nothing_but_work_in_a_thread_is_no_librarys_though_one_runs_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site-packages").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    (tmp_path / "site-packages" / "server_of_loops.py").write_text("def serve(run, main):\n    return run(main)\n")
+    serve = import_module("server_of_loops").serve
+
+    async def main(_: Tracer) -> None:
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0) for _ in range(14)))
+
+    trace = traced(main, lambda main: serve(asyncio.run, main))
+    found = [span for span in trace.spans if span.kind == "thread"]
+    assert [span.attributes.get(LIBRARY) for span in found] == [None] * 14
 
 
 @pytest.mark.parametrize("how", ["to_thread", "run_in_executor", "a context in a context"])
