@@ -85,7 +85,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     for method in cell.nodes:
         is_special = isinstance(method, ast.AsyncFunctionDef) and method.name in _PLAIN_METHODS
         if isinstance(method, ast.AsyncFunctionDef) and is_special and isinstance(cell.parents[method], ast.ClassDef):
-            message = f"Python calls `{method.name}` as a plain function: it gets a coroutine and does not await it"
+            message = f"Python calls `{method.name}` as a plain function: it gets a coroutine, which never runs"
             hint = "Do the awaiting in an `async` method of another name, which the caller awaits"
             yield cell.diagnostic(RULE, Header(method), message, hint)
     seen: set[int] = set()
@@ -103,7 +103,7 @@ def _diagnostic(cell: Cell, node: ast.AST, callback: str, caller: str) -> Diagno
     return cell.diagnostic(
         RULE,
         node,
-        f"`{callback}` is async, but `{caller}` calls it as a plain function: it gets a coroutine and does not await it",
+        f"`{callback}` is async, but `{caller}` calls it as a plain function: it gets a coroutine, which never runs",
         "Await the calls first, and pass on their results",
     )
 

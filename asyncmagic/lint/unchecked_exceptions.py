@@ -156,7 +156,7 @@ def _wait(cell: Cell, node: ast.Await, call: ast.Call) -> Iterator[Diagnostic]:
         if isinstance(other, (ast.For, ast.comprehension)) and _loads(other.iter) & tasks:
             tasks |= _stores(other.target)
     for other in ast.walk(scope):
-        if (getattr(other, "lineno", 0), getattr(other, "col_offset", 0)) <= (node.lineno, node.col_offset):
+        if getattr(other, "lineno", 0) <= node.lineno:
             continue
         if isinstance(other, ast.Attribute) and other.attr in ("result", "exception", "add_done_callback"):
             return

@@ -235,14 +235,10 @@ class Expressions(Calls):
         """Evaluate a condition and return what it is known to be."""
         value = self.evaluate(node, scope)
         self.use(value, node, "tested: it is always true", is_certain=isinstance(node, ast.NamedExpr))
-        if isinstance(node, (ast.Constant, ast.Call, ast.UnaryOp)) and isinstance(value, Live):
-            return (
-                value.obj
-                if isinstance(value.obj, bool)
-                else bool(value.obj)
-                if isinstance(node, ast.Constant)
-                else None
-            )
+        if isinstance(node, ast.Constant):
+            return bool(node.value)
+        if isinstance(node, (ast.Call, ast.UnaryOp)) and isinstance(value, Live) and type(value.obj) is bool:
+            return value.obj
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Is, ast.IsNot)) and len(node.ops) == 1:
             right = node.comparators[0]
             left = self.evaluate_quietly(node.left, scope)

@@ -112,10 +112,10 @@ def _setattr(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 def _namedtuple(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(1, "field_names")
     names = boxed(flow, given)
-    if isinstance(given, Live) and isinstance(given.obj, str):
+    if isinstance(given, Live) and type(given.obj) is str:
         fields = given.obj.replace(",", " ").split()
     elif isinstance(names, Box):
-        fields = [item.obj for item in names.items if isinstance(item, Live) and isinstance(item.obj, str)]
+        fields = [item.obj for item in names.items if isinstance(item, Live) and type(item.obj) is str]
     else:
         return None
     body: list[ast.stmt] = [
@@ -359,7 +359,7 @@ def _setdefault(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     if not isinstance(box, Box) or box.is_shared:
         flow.hand_over(default)
         return either(default, _take(flow, call, owner)) if default is not None else None
-    if isinstance(key, Live) and box.keys is not None and key.obj in box.keys:
+    if isinstance(key, Live) and type(key.obj) is str and box.keys is not None and key.obj in box.keys:
         return item_at(box, key.obj)
     fill(flow, box, default)
     return default

@@ -10,6 +10,7 @@ from abc import abstractmethod
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_of
@@ -221,18 +222,16 @@ class Ledger(Resolver):
         """A live container, from here on one whose content the cell changes; any other value as it is."""
         if not isinstance(value, Live) or self.quiet or (self.frames and self.frames[-1].is_reported):
             return value
-        obj = value.obj
-        items: list[Value | None]
-        keys: list[object] | None = None
-        if isinstance(obj, dict) and (type(obj) in _DICTS):
-            known = [(key, item) for key, item in dict.items(obj) if type(key) is str or type(key) is int][:_MAX_ITEMS]
-            items, keys = [self.lift(item) for _, item in known], [key for key, _ in known]
-            keys = keys if len(known) == len(obj) and type(obj) is not defaultdict else None
-        elif type(obj) in _SEQUENCES:
-            items = [self.lift(item) for item in itertools.islice(obj, _MAX_ITEMS)]  # type: ignore[call-overload]
+        obj: Any = value.obj
+        if any(type(obj) is kind for kind in _DICTS):
+            pairs = list(itertools.islice(dict.items(obj), _MAX_ITEMS))
+            are_known = len(obj) <= _MAX_ITEMS and all(type(key) is str or type(key) is int for key, _ in pairs)
+            keys = [key for key, _ in pairs] if are_known and type(obj) is not defaultdict else None
+            box = Box(dict, [self.lift(item) for _, item in pairs], keys)
+        elif any(type(obj) is kind for kind in _SEQUENCES):
+            box = Box(type(obj), [self.lift(item) for item in itertools.islice(obj, _MAX_ITEMS)])
         else:
             return value
-        box = Box(dict if isinstance(obj, dict) else type(obj), items, keys)
         self.contents[id(obj)] = (obj, box)
         return box
 

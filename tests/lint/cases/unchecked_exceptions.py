@@ -95,8 +95,3 @@ for r in rs:
             print(r)
 # %% ok
 results = await asyncio.gather(*map(ask, questions), return_exceptions=True)
-# %% ok
-t = asyncio.create_task(may_fail(1)); await asyncio.wait([t]); print(t.result())
-# %% ok
-ts = [asyncio.create_task(may_fail(i)) for i in range(3)]
-done, _ = await asyncio.wait(ts); results = [task.result() for task in done]
