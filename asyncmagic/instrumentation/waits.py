@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import linecache
 import os
-import re
 from asyncio import tasks
-from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
 from asyncmagic.tracing.tracer import Tracer
 
@@ -24,6 +22,8 @@ _Place = tuple[CodeType, int]
 _CALLS = {
     ("asyncio/tasks.py", "sleep"): "sleep",
     ("asyncio/tasks.py", "wait"): "tasks",
+    ("asyncio/tasks.py", "as_completed.<locals>._wait_for_one"): "as_completed",
+    ("asyncio/tasks.py", "_AsCompletedIterator._wait_for_one"): "as_completed",
     ("asyncio/locks.py", "Lock.acquire"): "lock",
     ("asyncio/locks.py", "Semaphore.acquire"): "semaphore",
     ("asyncio/locks.py", "Event.wait"): "event",
@@ -40,6 +40,8 @@ _CALLS = {
     ("anyio/_backends/_asyncio.py", "SocketStream.receive"): "socket",
     ("anyio/_backends/_asyncio.py", "SocketStream.send"): "socket",
     ("anyio/_backends/_asyncio.py", "AsyncIOBackend.connect_tcp"): "connect",
+    ("anyio/streams/memory.py", "MemoryObjectReceiveStream.receive"): "receive",
+    ("anyio/streams/memory.py", "MemoryObjectSendStream.send"): "send",
     ("_async/connection_pool.py", "AsyncPoolRequest.wait_for_connection"): "connection",
 }
 #: What tasks of one program wait for to take turns.
@@ -61,6 +63,8 @@ class Waits:
         self._numbers: dict[_Key, int] = {}
         self._chains: list[tuple[list[_Place], str]] = []
         self._words: dict[int, str] = {}
+        #: By the id of a code and the instruction.
+        self._awaited: dict[tuple[int, int], str] = {}
         #: By the id of a code, whether it is the user's; and the codes, so that no other one gets the id.
         self._is_users: dict[int, bool] = {}
         self._codes: list[CodeType] = []
@@ -110,8 +114,28 @@ class Waits:
         """Return what a wait of that number is for, such as `sleep (fetch:12)` or `lock (cell [3]:4)`."""
         words = self._words.get(number)
         if words is None:
-            words = self._words[number] = _describe(*self._chains[number - 1], self._tracer.name_file)
+            words = self._words[number] = self._describe(*self._chains[number - 1])
         return words
+
+    def _describe(self, chain: list[_Place], leaf: str) -> str:
+        users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
+        innermost = users[-1] if users else 0
+        call = _first_call([code for code, _ in chain[innermost + 1 if users else 0 :]])
+        if not users:
+            return call or leaf
+        code, instruction = chain[innermost]
+        what = call or leaf or self._expression(code, instruction) or "future"
+        name = self._tracer.name_file(code.co_filename)
+        return f"{what} ({name if is_cell(name) else code.co_name}:{line_at(code, instruction)})"
+
+    def _expression(self, code: CodeType, instruction: int) -> str:
+        # By the id: equal codes may stand in different files.
+        place = id(code), instruction
+        text = self._awaited.get(place)
+        if text is None:
+            text = awaited(code, instruction)
+            self._awaited[place] = text = "thread" if text.endswith("run_in_executor(…)") else text
+        return text
 
 
 def _leaf(future: Any) -> str:
@@ -135,19 +159,6 @@ def given_name(task: asyncio.Task[Any]) -> str | None:
     return None if name == "None" or (name.startswith("Task-") and name[5:].isdecimal()) else name
 
 
-def _describe(chain: list[_Place], leaf: str, name_file: Callable[[str], str]) -> str:
-    users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
-    innermost = users[-1] if users else 0
-    call = _first_call([code for code, _ in chain[innermost + 1 if users else 0 :]])
-    if not users:
-        return call or leaf
-    code, instruction = chain[innermost]
-    line = line_at(code, instruction)
-    what = call or leaf or _awaited(linecache.getline(code.co_filename, line)) or "future"
-    name = name_file(code.co_filename)
-    return f"{what} ({name if is_cell(name) else code.co_name}:{line})"
-
-
 def _first_call(codes: list[CodeType]) -> str:
     """Return the words of the first call that has some; of a lock or queue that a library has of its own, whose."""
     owner = ""
@@ -165,13 +176,3 @@ def _call(code: CodeType) -> str | None:
         if words := _CALLS.get((tail, code.co_qualname)) or _FILES.get(tail):
             return words
     return None
-
-
-def _awaited(source: str) -> str:
-    """Return the awaited call that stands in a line of source, shortened: `loop.run_in_executor(…)`."""
-    found = re.search(r"\b(?:await|async for .* in|async with)\s+([\w.]+)(\(?)", source)
-    if found is None:
-        return ""
-    if found[1].endswith("run_in_executor"):
-        return "thread"
-    return f"{found[1]}(…)" if found[2] else found[1]
