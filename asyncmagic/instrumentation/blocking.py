@@ -14,11 +14,16 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from asyncmagic.instrumentation.delays import Delays
 from asyncmagic.instrumentation.places import describe, is_housekeeping, is_users, line_at
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
-from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, FIRST_CHUNK
+from asyncmagic.tracing.semconv import BLOCKED_BY
 from asyncmagic.tracing.tracer import Tracer
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 #: Seconds between looks at the loop: while steps are short, and while one is long.
 _IDLE, _LONG = 0.010, 0.002
@@ -34,8 +39,9 @@ _Stack = tuple[tuple[CodeType, int], ...]
 class Samples:
     """The stacks seen during long steps of one loop, and the spans made of them."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, lasts: dict[int, int]) -> None:
         self._tracer = tracer
+        self._delays = Delays(tracer, lasts)
         #: When the step began -> the microseconds that each stack seen in it stands for.
         self.stacks: dict[float, Counter[_Stack]] = {}
         self.last_look = 0.0
@@ -77,20 +83,14 @@ class Samples:
             self.stacks.pop(began, None)
         del self.collections[:-100]
         self._blocks = [block for block in self._blocks if block.trace is not None and block.trace.is_running]
+        if not self._blocks:
+            self._delays.forget()
 
     def settle(self, trace: Trace) -> None:
-        """Note on each chat call how long a blocked loop kept its first token, or its answer, from being seen."""
+        """Note on each chat call how long a blocked loop kept its first token and its end from being seen."""
         blocks = [(block.start, block.end) for block in self._blocks if block.trace is trace and block.end is not None]
-        if not blocks:
-            return
-        for span in list(trace._spans.values()):
-            if span.kind != "chat" or span.end is None:
-                continue
-            first = span.attributes.get(FIRST_CHUNK)
-            end = span.start + round(first * 1e9) if isinstance(first, int | float) else span.end
-            blocked = sum(max(min(end, stop) - max(span.start, start), 0) for start, stop in blocks) / 1e9
-            if blocked and span.attributes.get(BLOCKED_TIME) != blocked:
-                self._tracer.set_attributes(span, {BLOCKED_TIME: blocked})
+        if blocks:
+            self._delays.settle(trace, blocks)
 
 
 class Watchdog:
@@ -164,12 +164,26 @@ def _date_ready(log: TaskLog, began: float) -> None:
         return
     try:
         # Level-triggered, so that asking takes nothing away from the loop.
-        for descriptor, _ in loop._selector._selector.poll(0):
-            if log.mark[0] == began:
-                log.seen.setdefault(descriptor, log.now())
+        happened = loop._selector._selector.poll(0)
+        # Of very many, a hundred are asked for more at a time: the loop's thread has to wait for that.
+        rounds = len(happened) // 100 + 1
+        turn = round(log.now() / _LONG) % rounds
+        for number, (descriptor, _) in enumerate(happened):
+            if descriptor not in log.seen or number % rounds == turn:
+                now, size = log.now(), _unread(descriptor)
+                if log.mark[0] == began:
+                    first, last, before = log.seen.get(descriptor, (now, now, size))
+                    log.seen[descriptor] = first, now if size > before else last, size
     except (OSError, ValueError):
         # It has been closed.
         pass
+
+
+def _unread(descriptor: int) -> int:
+    """Return how many bytes have come in through a file descriptor, and wait to be read."""
+    if sys.platform != "linux":
+        return 0
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _sample(log: TaskLog, samples: Samples, began: float) -> None:

@@ -143,7 +143,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         known = len(ready)
         loop._process_events(happened)
         if seen:
-            date_back(known, _seen_early(happened, seen))
+            date_back(known, _seen_early(happened, seen, log.lasts))
         happened = None
         current = loop_time()
         end_time = current + resolution
@@ -298,11 +298,19 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     return stop
 
 
-def _seen_early(happened: list[tuple[Any, int]], seen: dict[int, float]) -> dict[int, float]:
-    """Return when what the selector now tells had really happened, by the ids of the handles that wait for it."""
+def _seen_early(
+    happened: list[tuple[Any, int]], seen: dict[int, tuple[float, float, int]], lasts: dict[int, int]
+) -> dict[int, float]:
+    """Return when what the selector now tells had really happened, by the ids of the handles that wait for it.
+
+    Where more followed, note in `lasts` until when.
+    """
     times: dict[int, float] = {}
     for key, _ in happened:
-        if (when := seen.get(key.fd)) is not None:
-            times.update((id(handle), when) for handle in key.data if handle is not None)
+        if key.fd in seen:
+            first, last, _ = seen[key.fd]
+            times.update((id(handle), first) for handle in key.data if handle is not None)
+            if last > first:
+                lasts[round(first * 1e9)] = round(last * 1e9)
     seen.clear()
     return times

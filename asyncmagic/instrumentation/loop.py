@@ -84,7 +84,7 @@ class Watcher:
             with self._opening:
                 self._logs[loop] = log
                 watch = watch_iterations if can_watch(loop) else watch_calls
-                self._open_logs[log] = TaskSpans(log, Samples(self.tracer)), watch(loop, log)
+                self._open_logs[log] = TaskSpans(log, Samples(self.tracer, log.lasts)), watch(loop, log)
         return log
 
     def current(self, inherited: Span | None) -> Span | None:

@@ -107,8 +107,11 @@ class TaskLog:
         self.held: list[Held] = []
         #: Callbacks that other threads have sent, and when.
         self.posted: list[tuple[Any, float]] = []
-        #: File descriptors that were seen to be ready while the loop was held, and when.
-        self.seen: dict[int, float] = {}
+        #: File descriptors that were seen to be ready while the loop was held: since when, when the last bytes had
+        #: come in, and how many wait to be read.
+        self.seen: dict[int, tuple[float, float, int]] = {}
+        #: Where more came in after the first, when the last of it did, by when the first did (ns).
+        self.lasts: dict[int, int] = {}
         self.loop = ref(loop)
         self._packed = array("d")
         self._rows: list[Any] = []

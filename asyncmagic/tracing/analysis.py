@@ -205,7 +205,7 @@ _ENDED_BADLY = ("cancelled", "failed")
 def latency(call: Span) -> float:
     """Return the seconds a call took, without what a blocked loop added."""
     assert call.end is not None
-    return max((call.end - call.start) / 1e9 - _number(call, semconv.BLOCKED_TIME), 0.0)
+    return max((call.end - call.start) / 1e9 - _number(call, semconv.BLOCKED_TIME_TO_END), 0.0)
 
 
 def first_token(call: Span) -> float | None:

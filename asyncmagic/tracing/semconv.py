@@ -51,6 +51,7 @@ CANCELLED_BY = "asyncmagic.cancelled_by"  # who cancelled a task: another task a
 STEPS_NOT_SHOWN = "asyncmagic.steps_not_shown"  # steps of a task too short for the length of its log
 POOL = "asyncmagic.pool"  # how busy the pool was when work was handed to it: "6 of 6 threads busy, 14 waiting"
 BLOCKED_TIME = "asyncmagic.blocked_time"  # seconds that a blocked loop added before the first token
+BLOCKED_TIME_TO_END = "asyncmagic.blocked_time_to_end"  # seconds that it added to the whole call
 CONNECTION_LIMIT = "asyncmagic.connection_limit"  # connections the client's pool allows, where a request waited for one
 BACK_OFF = "asyncmagic.back_off"  # seconds between a failed attempt and the next one
 NOT_READ_TO_END = "asyncmagic.not_read_to_end"  # true where the client left an answer before its end

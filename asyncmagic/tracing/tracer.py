@@ -101,9 +101,10 @@ class Tracer:
 
     def add_source(self, source: SpanSource) -> None:
         """Ask `source` for its spans whenever a trace is read. For instrumentors that record lazily."""
-        self._sources.append(source)
+        # The loop's source, which is the first, comes last: it builds on what the others say of their calls.
+        self._sources.insert(0, source)
         for trace in list(self._traces.values()):
-            trace.sources.append(source)
+            trace.sources.insert(0, source)
 
     def remove_source(self, source: SpanSource) -> None:
         self._sources.remove(source)

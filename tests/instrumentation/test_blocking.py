@@ -16,9 +16,19 @@ from typing import Any
 
 import pytest
 
+import asyncmagic
 from asyncmagic.instrumentation.loop import _watchers, instrument
+from asyncmagic.simulator import serve
 from asyncmagic.tracing import Span, Trace, Tracer
-from asyncmagic.tracing.semconv import BLOCKED_BY, BLOCKED_TIME, CODE_LINE, FIRST_CHUNK
+from asyncmagic.tracing.analysis import summarize
+from asyncmagic.tracing.semconv import (
+    BLOCKED_BY,
+    BLOCKED_TIME,
+    BLOCKED_TIME_TO_END,
+    CODE_LINE,
+    EVENT_SENT,
+    FIRST_CHUNK,
+)
 from tests.conftest import VirtualLoop
 
 HUGE = json.dumps(list(range(1_500_000)))
@@ -185,30 +195,95 @@ def test_short_steps_block_nobody(loop: VirtualLoop) -> None:
     assert [trace[block.parent_id or 0].name for block in blocks(trace)] == ["0.1 s"]
 
 
-def test_the_time_of_a_block_is_noted_on_the_chat_calls_that_it_delayed(loop: VirtualLoop) -> None:
+def test_a_block_adds_to_a_call_by_how_much_later_its_answer_was_read(loop: VirtualLoop) -> None:
     tracer = Tracer(clock=loop.clock)
 
-    async def chat(first: float | None) -> None:
-        with tracer.span("chat", kind="chat") as span:
-            await asyncio.sleep(0.5)
-            if first is not None:
-                span.attributes[FIRST_CHUNK] = first
+    async def until(seconds: float) -> None:
+        await asyncio.sleep(seconds - loop.time())
 
-    async def block() -> None:
-        await asyncio.sleep(0.2)
-        loop.advance(0.2)
+    async def chat(name: str, end: float, *, first: float | None = None, connected: float = 0.0) -> None:
+        with tracer.span(name, kind="chat") as span:
+            if connected:
+                with tracer.span("POST", kind="http") as attempt:
+                    await until(connected)
+                    tracer.add_event(attempt, EVENT_SENT)
+                    end += loop.time() - connected
+                    first = first and first + loop.time() - connected
+            if first is not None:
+                await until(first)
+                span.attributes[FIRST_CHUNK] = loop.time()
+            await until(end)
+
+    async def chat_that_blocks() -> None:
+        with tracer.span("blocks itself", kind="chat"):
+            await asyncio.sleep(0.2)
+            loop.advance(0.2)
 
     async def cell() -> Trace:
         with instrument(tracer):
             trace = tracer.start_trace("cell")
             with tracer.use(trace.root):
-                await asyncio.gather(chat(None), chat(0.1), chat(0.3), block())
+                await asyncio.gather(
+                    chat_that_blocks(),
+                    chat("comes later", 0.5),
+                    chat("came before", 0.15),
+                    chat("comes meanwhile", 0.3),
+                    chat("begins before", 0.5, first=0.1),
+                    chat("begins meanwhile", 0.5, first=0.35),
+                    chat("connects meanwhile", 0.8, first=0.5, connected=0.3),
+                )
             tracer.end_trace(trace)
             return trace
 
     trace = loop.run_until_complete(cell())
-    noted = [span.attributes.get(BLOCKED_TIME) for span in trace.spans if span.kind == "chat"]
-    assert noted == [0.2, None, pytest.approx(0.1)]
+    assert [(block.start, block.end) for block in blocks(trace)] == [(200_000_000, 400_000_000)]
+    noted = {
+        span.name: tuple(span.attributes.get(name) for name in (BLOCKED_TIME, BLOCKED_TIME_TO_END))
+        for span in trace.spans
+        if span.kind == "chat"
+    }
+    assert noted == {
+        "blocks itself": (None, None),
+        "comes later": (None, None),
+        "came before": (None, None),
+        "comes meanwhile": (None, pytest.approx(0.1)),
+        "begins before": (None, None),
+        "begins meanwhile": (pytest.approx(0.05), None),
+        "connects meanwhile": (pytest.approx(0.1), pytest.approx(0.1)),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the selector can be asked from outside on Linux alone")
+@pytest.mark.parametrize(("begin", "end"), [(0.05, 0.25), (0.02, 1.02), (0.05, 0.65), (0.5, 0.7)])
+def test_a_model_is_as_fast_on_a_blocked_loop_as_on_a_free_one(begin: float, end: float) -> None:
+    openai = pytest.importorskip("openai")
+
+    async def main(url: str) -> Trace:
+        client = openai.AsyncOpenAI(base_url=url, api_key="any")
+
+        async def ask() -> None:
+            stream = await client.chat.completions.create(
+                model="gpt-5", messages=[{"role": "user", "content": "hello"}], stream=True, max_tokens=20
+            )
+            async for _ in stream:
+                pass
+
+        async def block() -> None:
+            await asyncio.sleep(begin)
+            time.sleep(end - begin)
+
+        await ask()
+        with asyncmagic.trace() as trace:
+            await asyncio.gather(ask(), block())
+        await client.close()
+        return trace
+
+    with serve(latency=0.3, tokens_per_second=40, jitter=0.0) as url:
+        summary = summarize(asyncio.run(main(url)))
+    assert summary.first_token is not None and summary.latency is not None
+    assert summary.first_token.p50 == pytest.approx(0.3, abs=0.1)
+    assert summary.latency.p50 == pytest.approx(0.78, abs=0.1)
 
 
 def hold(seconds: float, how: str) -> None:

@@ -112,13 +112,13 @@ def test_an_error_counts_where_it_began_and_agents_by_their_outcome() -> None:
 def test_latencies_are_without_what_the_blocked_loop_added() -> None:
     script = Script()
     agent = script.start("a", 0)
-    slow = {semconv.FIRST_CHUNK: 1.15, semconv.BLOCKED_TIME: 0.75}
+    slow = {semconv.FIRST_CHUNK: 1.15, semconv.BLOCKED_TIME: 0.75, semconv.BLOCKED_TIME_TO_END: 0.5}
     blocked = script.chat(agent, 0, 2000, 1150, attributes=slow)
     free = script.chat(agent, 0, 1000, 400, attributes={semconv.FIRST_CHUNK: 0.4})
     script.chat(agent, 0, 5000, error="TimeoutError")
     script.span("time.sleep", 300, 1050, "blocked", agent)
     summary = summarize(script.end(5000))
-    assert summary.latency == Percentiles(pytest.approx(1.125), pytest.approx(1.2375))
+    assert summary.latency == Percentiles(pytest.approx(1.25), pytest.approx(1.475))
     assert summary.first_token == Percentiles(pytest.approx(0.4), pytest.approx(0.4))
     assert summary.blocked == 0.75
     assert first_token_words(blocked) == "0.40 s model + 0.75 s your loop"
