@@ -12,9 +12,11 @@ from contextvars import Context, Token
 from functools import partial
 from types import CodeType, FrameType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
 from asyncmagic.instrumentation.places import is_housekeeping, is_loop, is_users, library
+from asyncmagic.instrumentation.processes import Line
 from asyncmagic.tracing.model import Kind, Span
 from asyncmagic.tracing.semconv import LIBRARY, POOL, THREAD_NAME
 from asyncmagic.tracing.tracer import Tracer, _current_span
@@ -41,6 +43,15 @@ class Threads(Watcher):
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()
         self.tracer = tracer
+        self._lines: WeakKeyDictionary[Any, Line] = WeakKeyDictionary()
+
+    @guarded
+    def line(self, pool: Any) -> Line:
+        """Return the jobs of a process pool."""
+        line = self._lines.get(pool)
+        if line is None:
+            line = self._lines[pool] = Line(pool, self.run)
+        return line
 
     @guarded
     def queue(self, kind: Kind, function: _Function, arguments: tuple[Any, ...], pool: str | None) -> Span | None:
@@ -57,7 +68,8 @@ class Threads(Watcher):
 
     @guarded
     def run(self, span: Span) -> None:
-        self.tracer.set_attributes(span, {THREAD_NAME: threading.current_thread().name})
+        if span.kind == "thread":
+            self.tracer.set_attributes(span, {THREAD_NAME: threading.current_thread().name})
         self.tracer.set_state(span, "running")
 
     @guarded
@@ -118,18 +130,12 @@ def _watch_processes(watcher: Threads, module: ModuleType) -> Iterator[None]:
     before = module.ProcessPoolExecutor.submit
 
     def submit(pool: Any, function: _Function, /, *arguments: Any, **options: Any) -> Future[Any]:
-        span = watcher.queue("process", function, arguments, None)
+        line = watcher.line(pool)
+        span = watcher.queue("process", function, arguments, line.fullness if line is not None else None)
         handing_over = partial(before, pool, function, *arguments, **options)
-        if span is None:
-            return handing_over()  # type: ignore[no-any-return]
-        future = _submit(watcher, span, handing_over)
-        begin = future.set_running_or_notify_cancel
-
-        def set_running() -> bool:
-            watcher.run(span)
-            return begin()
-
-        future.set_running_or_notify_cancel = set_running  # type: ignore[method-assign]
+        future = handing_over() if span is None else _submit(watcher, span, handing_over)
+        if line is not None:
+            line.join(future, span)
         return future
 
     with patched(module.ProcessPoolExecutor, "submit", submit):

@@ -10,6 +10,7 @@ from typing import Any
 
 from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
+from asyncmagic.instrumentation.processes import is_in_process
 from asyncmagic.tracing.tracer import Tracer
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
@@ -105,8 +106,10 @@ class Waits:
         while getattr(coroutine, "cr_frame", None) is not None:
             chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))
             coroutine = coroutine.cr_await
-        leaf = key[-1] if key else ""
-        self._chains.append((chain, leaf if isinstance(leaf, str) else ""))
+        leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)
+        if not isinstance(leaf, str):
+            leaf = "process" if is_in_process(future) else ""
+        self._chains.append((chain, leaf))
         number = self._numbers[key] = len(self._chains)
         return number
 

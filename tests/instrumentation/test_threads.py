@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -157,6 +158,58 @@ def test_work_in_a_process_has_a_span_too() -> None:
             await asyncio.get_running_loop().run_in_executor(pool, work)
 
     assert rows(traced(main)) == [("process", "work", "main", "done")]
+
+
+@pytest.mark.slow
+def test_a_job_of_a_process_pool_runs_from_when_a_worker_is_free() -> None:
+    async def main(_: Tracer) -> None:
+        with ProcessPoolExecutor(2) as pool:
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(pool, int) for _ in range(8)))
+            await asyncio.gather(*(loop.run_in_executor(pool, time.sleep, 0.2) for _ in range(5)))
+
+    spans = [span for span in traced(main).spans if span.name == "sleep"]
+    states = [
+        list(span.states.segments(span.end)) for span in spans if span.states is not None and span.end is not None
+    ]
+    assert [state for segments in states for start, end, state, _ in segments if end - start > 10e6] == [
+        "running"
+    ] * 2 + ["queued", "running"] * 3
+    ran = [segments[-1] for segments in states]
+    assert [0.19e9 < end - start < 0.26e9 for start, end, _, _ in ran] == [True] * 5
+    assert [span.attributes.get(POOL) for span in spans] == [
+        None,
+        None,
+        "2 of 2 processes busy, 1 waiting",
+        "2 of 2 processes busy, 2 waiting",
+        "2 of 2 processes busy, 3 waiting",
+    ]
+
+
+@pytest.mark.slow
+def test_jobs_of_a_process_pool_that_breaks_have_not_run() -> None:
+    async def main(_: Tracer) -> None:
+        with ProcessPoolExecutor(1) as pool:
+            jobs = [pool.submit(os._exit, 1), *(pool.submit(work) for _ in range(3))]
+            with pytest.raises(BrokenExecutor):
+                await asyncio.wrap_future(jobs[0])
+
+    trace = traced(main)
+    assert [row[3] for row in rows(trace)] == ["failed"] * 4
+    states = [[state for _, state, _ in span.states] for span in trace.spans if span.kind == "process" and span.states]
+    assert states == [["queued", "running"], ["queued"], ["queued"], ["queued"]]
+
+
+@pytest.mark.slow
+def test_a_task_that_waits_for_a_process_says_so() -> None:
+    async def main(_: Tracer) -> None:
+        with ProcessPoolExecutor(1) as pool:
+            await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 0.1)
+
+    (span,) = [span for span in traced(main).spans if span.name == "main"]
+    assert span.states is not None
+    details = [detail or "" for _, state, detail in span.states if state == "waiting"]
+    assert [detail.partition(" ")[0] for detail in details if detail] == ["process"]
 
 
 def test_a_thread_that_a_task_starts_has_a_span() -> None:
