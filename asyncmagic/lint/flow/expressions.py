@@ -234,7 +234,8 @@ class Expressions(Calls):
     def test(self, node: ast.expr, scope: Scope) -> bool | None:
         """Evaluate a condition and return what it is known to be."""
         value = self.evaluate(node, scope)
-        self.use(value, node, "tested: it is always true", is_certain=isinstance(node, ast.NamedExpr))
+        is_made_here = isinstance(node, ast.NamedExpr) and isinstance(node.value, ast.Call)
+        self.use(value, node, "tested: it is always true", is_certain=is_made_here)
         if isinstance(node, ast.Constant):
             return bool(node.value)
         if isinstance(node, (ast.Call, ast.UnaryOp)) and isinstance(value, Live) and type(value.obj) is bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ast
 import time
-import types
 from collections.abc import Callable, Mapping, Sequence
 
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.containers import element, merge, next_view, put, result_of
-from asyncmagic.lint.flow.expressions import Expressions
+from asyncmagic.lint.flow.definitions import Definitions
 from asyncmagic.lint.flow.ledger import Call, Frame, OutOfTime, is_declared_data
 from asyncmagic.lint.flow.sources import all_arguments, body_of, facts, positional
 from asyncmagic.lint.flow.values import (
@@ -37,7 +36,7 @@ _State = tuple[dict[str, Value | None], set[Awaitable]]
 _Ends = tuple[list[_State], list[_State]]
 
 
-class Flow(Expressions):
+class Flow(Definitions):
     """What happens in a cell: the value of every expression, the fate of every awaitable.
 
     `values` and `calls` hold what was seen on the way, `made` every awaitable that the cell makes, `reused` the
@@ -226,7 +225,7 @@ class Flow(Expressions):
 
     def bind(self, target: ast.expr, value: Value | None, scope: Scope) -> None:
         if isinstance(target, ast.Name):
-            self._bind_name(target.id, value, scope)
+            self.bind_name(target.id, value, scope)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target, value, scope)
         elif isinstance(target, ast.Starred):
@@ -236,7 +235,7 @@ class Flow(Expressions):
         elif isinstance(target, ast.Subscript):
             self._store_item(target, value, scope)
 
-    def _bind_name(self, name: str, value: Value | None, scope: Scope) -> None:
+    def bind_name(self, name: str, value: Value | None, scope: Scope) -> None:
         old = scope.names.get(name)
         is_lost = isinstance(old, Awaitable) and old is not value and not old.root.is_served and old.source is None
         if is_lost and isinstance(old, Awaitable) and not self._is_reachable(old, scope, besides=name):
@@ -490,71 +489,6 @@ class Flow(Expressions):
                 ends.append(self._save(scope))
         self._join(scope, ends)
         return True
-
-    # -- definitions ---------------------------------------------------------------------------------------------
-
-    def _do_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
-        for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
-            self.hand_over(self.evaluate(default, scope))
-        name = self._qualified_name(node, scope)
-        function = Function(node, scope, name, bool(name), scope.cls)
-        self.note_function(function)
-        self._bind_name(node.name, self._decorated(node, function, scope), scope)
-
-    def _qualified_name(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, scope: Scope) -> str:
-        """The name of what a library's source defines; empty in the cell itself."""
-        module = self.lookup("__name__", scope) if not self.is_cell_code(node) else None
-        qualified = node.name if scope.cls is None else f"{scope.cls.node.name}.{node.name}"
-        return f"{module.obj}.{qualified}" if isinstance(module, Live) else ""
-
-    _do_AsyncFunctionDef = _do_FunctionDef
-
-    def _decorated(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, value: Value, scope: Scope
-    ) -> Value | None:
-        result: Value | None = value
-        for decorator in reversed(node.decorator_list):
-            function = self.evaluate(decorator, scope)
-            made = self.call(Call(decorator, function, [result], scope))
-            result = value if made is None and isinstance(value, Class) else made
-        return result
-
-    def _do_ClassDef(self, node: ast.ClassDef, scope: Scope) -> None:
-        bases = tuple(self.evaluate(base, scope) for base in node.bases)
-        for keyword in node.keywords:
-            self.evaluate(keyword.value, scope)
-        inner = Scope({}, parent=scope, node=node)
-        new = inner.cls = Class(node, inner, bases, name=self._qualified_name(node, scope))
-        self.execute(node.body, inner)
-        self._bind_name(node.name, self._decorated(node, new, scope), scope)
-
-    def _do_Import(self, node: ast.Import, scope: Scope) -> None:
-        for alias in node.names:
-            if alias.asname:
-                scope.names[alias.asname] = self.import_module(alias.name)
-            else:
-                root = alias.name.partition(".")[0]
-                self.import_module(alias.name)
-                scope.names[root] = self.import_module(root)
-
-    def _do_ImportFrom(self, node: ast.ImportFrom, scope: Scope) -> None:
-        name = node.module or ""
-        if node.level:
-            package = self.lookup("__package__", scope)
-            parts = str(package.obj).split(".") if isinstance(package, Live) and package.obj else []
-            if len(parts) < node.level:
-                name = ""
-            else:
-                name = ".".join([*parts[: len(parts) - node.level + 1], *([name] if name else [])])
-        module = self.import_module(name) if name else None
-        for alias in node.names:
-            if alias.name != "*":
-                found = self.attribute(module, alias.name, node)
-                scope.names[alias.asname or alias.name] = found
-                continue
-            if isinstance(module, Live) and type(module.obj) is types.ModuleType:
-                exported = objects.instance_dict(module.obj)
-                scope.names.update((key, self.lift(obj)) for key, obj in exported.items() if key[:1] != "_")
 
 
 def _is_thing(value: Value | None) -> bool:

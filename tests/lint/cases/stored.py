@@ -729,3 +729,14 @@ async def a(x): return x + 1
 @g.node("b")
 def b(x): return x * 2
 print(await g.run(1))
+# %% ok
+class Listener:
+    def __init__(self):
+        self._future = None
+    async def accept(self):
+        self._future = asyncio.get_running_loop().create_future()
+        return await self._future
+    def close(self):
+        if future := self._future:
+            future.cancel()
+Listener().close()
