@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.intervals import Interval, covered, merged, most_at_once
+from asyncmagic.tracing.intervals import Interval, covered, merged, most_at_once, without
 from asyncmagic.tracing.limits import what_limited
 from asyncmagic.tracing.model import Outcome, Span, Trace
 from asyncmagic.tracing.reading import Reading
@@ -128,9 +128,9 @@ class Summary(Counts):
     """The figures of one trace; all times in seconds, `None` where there is nothing to measure.
 
     `one_by_one` is the wall time if the agents had run one after another: the wall time itself plus all the time in
-    which an agent worked beside another one. Queueing, waiting for the loop and waiting for another agent (its end, its
-    lock, its message) count as no work, since one after another they would not occur. `speedup` is
-    `one_by_one / wall`, both `None` where most agents were cut short; `parallelism` is the mean
+    which an agent worked beside another one. Queueing, waiting for the loop, for a free thread, process or connection
+    and for another agent (its end, its lock, its message) count as no work, since one after another they would not
+    occur. `speedup` is `one_by_one / wall`, both `None` where most agents were cut short; `parallelism` is the mean
     number of agents at work while any was, `most_in_flight` the most that had begun and not ended.
     Latencies are without the time that a blocked loop added, which is `blocked`.
     """
@@ -273,14 +273,16 @@ def _speed(read: Reading, busy: int, some: int) -> dict[str, Any]:
 
 def _work(read: Reading, agent: Span) -> list[Interval]:
     """Return when the agent did something that it would also do alone."""
+    idle = read.idle.get(agent.span_id)
     if not agent.states:
-        return [(agent.start, read.end(agent))]
+        return without([(agent.start, read.end(agent))], idle or ())
     turns = {start for start, _, _ in read.turns[agent.span_id]}
-    return merged(
+    work = merged(
         (start, stop)
         for start, stop, state, _ in agent.states.segments(read.end(agent))
         if state == "running" or (state == "waiting" and start not in turns)
     )
+    return without(work, idle) if idle else work
 
 
 def _agent_figures(read: Reading) -> tuple[AgentFigures, ...]:

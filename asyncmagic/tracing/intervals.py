@@ -30,6 +30,29 @@ def most_at_once(intervals: Iterable[Interval]) -> int:
     return most
 
 
+def without(intervals: Iterable[Interval], holes: Iterable[Interval]) -> list[Interval]:
+    """Return the union of the intervals less that of the holes, in order."""
+    changes = sorted(
+        (time, kind, change)
+        for kind, stretches in enumerate((intervals, holes))
+        for start, stop in stretches
+        for time, change in ((start, 1), (stop, -1))
+    )
+    pieces: list[Interval] = []
+    opened = [0, 0]
+    since: int | None = None
+    for time, kind, change in changes:
+        opened[kind] += change
+        is_open = opened[0] > 0 and opened[1] == 0
+        if is_open and since is None:
+            since = time
+        elif not is_open and since is not None:
+            if time > since:
+                pieces.append((since, time))
+            since = None
+    return merged(pieces)
+
+
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
     """Return the same time in fewer pieces: neighbours that touch become one. They must come in order."""
     pieces: list[Interval] = []

@@ -1,4 +1,4 @@
-"""What limited a run, in one sentence: the limit, the connection pool, a rate limit, a blocked loop, one slow agent."""
+"""What limited a run, in one sentence: the limit, a pool, a rate limit, a blocked loop, one slow agent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import PurePath
 from statistics import median
 
 from asyncmagic.tracing import semconv
+from asyncmagic.tracing.critical_path import begin
 from asyncmagic.tracing.intervals import covered
 from asyncmagic.tracing.model import Span
 from asyncmagic.tracing.reading import Reading
@@ -26,9 +27,10 @@ Cause = tuple[float, str]
 def what_limited(read: Reading) -> str:
     """Say what the run could have been shorter without, or that nothing held it back.
 
-    Each cause is weighed by the seconds that it may have cost: a limit by what the run took beyond its longest agent, a
-    blocked loop by the time it was blocked, one slow agent by how long it ran on alone, the others by their part of
-    the critical path. The heaviest is named if it is a tenth of the wall time or more.
+    Each cause is weighed by the seconds that it may have cost: a limit and a pool of threads or processes by what the
+    run took beyond its longest agent, a blocked loop by the time it was blocked, one slow agent by how long it ran on
+    alone, the others by their part of the critical path. The heaviest is named if it is a tenth of the wall time or
+    more.
     """
     wall = read.wall
     if wall <= 0:
@@ -38,6 +40,8 @@ def what_limited(read: Reading) -> str:
         refused,
         _blocked_loop(read),
         _connection_pool(read),
+        _pool_of(read, "thread"),
+        _pool_of(read, "process"),
         _slow_agent(read),
         _turns(read),
         _one_after_another(read),
@@ -97,6 +101,25 @@ def _connection_pool(read: Reading) -> Cause:
     cost = sum(wait for wait in waits.values() if isinstance(wait, int | float))
     share = percent(min(cost / read.wall, 1.0))
     return cost, f"The connection pool: {duration(cost)} ({share}) went into waiting for a free connection."
+
+
+def _pool_of(read: Reading, kind: str) -> Cause:
+    waits = [wait for waits in read.pool_waits.values() for wait in waits if wait.span.kind == kind]
+    if not waits:
+        return 0.0, ""
+    jobs = [job for job in read.spans if job.kind == kind and job.states]
+    units = read.agents or jobs
+    idle = {unit.span_id: covered(read.idle.get(unit.span_id, ())) for unit in units}
+    longest = max(read.end(unit) - begin(unit, read.now) - idle[unit.span_id] for unit in units) / 1e9
+    stretch = (max(map(read.end, units)) - min(unit.start for unit in units)) / 1e9
+    held = covered((wait.start, wait.end) for wait in waits) / 1e9
+    mean = sum(wait.end - wait.start for wait in waits) / len(jobs) / 1e9
+    full = max(str(wait.span.attributes.get(semconv.POOL) or "") for wait in waits)
+    busy, _, _ = full.partition(",")
+    return min(held, stretch - longest), (
+        f"The {kind} pool: {f'with {busy}, ' if busy else ''}jobs queued {duration(mean)} on average, "
+        f"and the longest {'agent' if read.agents else 'job'} took {duration(longest)} without that."
+    )
 
 
 def _limit(read: Reading) -> Cause:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import NamedTuple
 
 from asyncmagic.tracing.critical_path import PathStep, begin, critical_path
+from asyncmagic.tracing.intervals import Interval, without
 from asyncmagic.tracing.model import Span, Trace
+from asyncmagic.tracing.semconv import CONNECTION_WAIT
 
 AGENT_KINDS = frozenset(("task", "invoke_agent"))
 CALL_KINDS = frozenset(("chat", "embeddings"))
 
 #: What a task waits for until another one lets go of it, sets it or puts something in.
 _TURNS = frozenset(("barrier", "condition", "event", "lock", "queue.get", "queue.join", "queue.put", "semaphore"))
+
+
+#: Work that is handed to a pool.
+POOL_KINDS = frozenset(("process", "thread"))
+#: Nanoseconds below which a pool was not full: handing work over takes a moment.
+_LEAST_WAIT = 1_000_000
+
+
+class PoolWait(NamedTuple):
+    """When (ns) a job of a thread or process pool, or an HTTP attempt, waited for its turn."""
+
+    span: Span
+    start: int
+    end: int
 
 
 class Reading:
@@ -49,6 +66,7 @@ class Reading:
         for span in self.spans:
             if span.kind == "http" and span.parent_id in every_call:
                 self.attempts.setdefault(span.parent_id, []).append(span)
+        self._owners: dict[int | None, int | None] = {}
         self._begins = {agent.span_id: begin(agent, self.now) for agent in self.agents}
 
     @property
@@ -90,6 +108,45 @@ class Reading:
             for agent in self.agents
             if agent.states
         }
+
+    @cached_property
+    def pool_waits(self) -> dict[int | None, list[PoolWait]]:
+        """The waits for a free thread, process or connection, by the id of the agent that waited; `None`: no agent."""
+        waits: dict[int | None, list[PoolWait]] = {}
+        for span in self.spans:
+            if (end := self._pool_wait_end(span)) - span.start >= _LEAST_WAIT:
+                waits.setdefault(self._owner(span), []).append(PoolWait(span, span.start, end))
+        return waits
+
+    @cached_property
+    def idle(self) -> dict[int, list[Interval]]:
+        """For each agent's id, when nothing below it did anything but wait for a thread, process or connection (ns)."""
+        waiting = [key for key in self.pool_waits if key is not None]
+        if not waiting:
+            return {}
+        parents = {span.parent_id for span in self.spans}
+        busy: dict[int, list[Interval]] = {key: [] for key in waiting}
+        for span in self.spans:
+            is_leaf = span.span_id not in parents and not (span.kind == "task" and span.is_internal)
+            if is_leaf and span.kind != "blocked" and (owner := self._owner(span)) in busy and owner != span.span_id:
+                busy[owner].append((self._pool_wait_end(span), self.end(span)))
+        return {key: without(((start, end) for _, start, end in self.pool_waits[key]), busy[key]) for key in waiting}
+
+    def _pool_wait_end(self, span: Span) -> int:
+        """Return until when a span waited for what it needs of a pool; where it did not, its start."""
+        if span.kind in POOL_KINDS:
+            return begin(span, self.now)
+        wait = span.attributes.get(CONNECTION_WAIT) if span.kind == "http" else None
+        return span.start + round(wait * 1e9) if isinstance(wait, int | float) else span.start
+
+    def _owner(self, span: Span) -> int | None:
+        """Return the id of the agent that a span belongs to, itself included."""
+        if span.span_id in self._begins:
+            return span.span_id
+        if span.parent_id not in self._owners:
+            above = self.trace.get(span.parent_id)
+            self._owners[span.parent_id] = self._owner(above) if above is not None else None
+        return self._owners[span.parent_id]
 
     def end(self, span: Span) -> int:
         return span.end if span.end is not None else max(self.now, span.start)

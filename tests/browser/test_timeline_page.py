@@ -58,7 +58,7 @@ def live(browser) -> Iterator[Callable[[], View]]:
 
 def test_the_headline_and_every_agent_are_there(view):
     view.show(workshop())
-    assert view.page.locator(".am-headline").inner_text().startswith("6 agents · 2.0 s instead of 6.9 s (3.4×)")
+    assert view.page.locator(".am-headline").inner_text().startswith("6 agents · 2.0 s instead of 6.8 s (3.4×)")
     assert view.ask("t.geometry.blocks.map((block) => block.name)") == [
         *("facts", "history", "critic", "writer", "editor", "checker")
     ]

@@ -42,7 +42,7 @@ def saved(page: str) -> dict:
 def test_a_reader_without_script_gets_picture_and_table():
     page = Reader(workshop().to_html())
     assert page.attributes["img"]["src"].startswith("data:image/svg+xml;base64,")
-    assert page.attributes["img"]["alt"].startswith("6 agents · 2.0 s instead of 6.9 s")
+    assert page.attributes["img"]["alt"].startswith("6 agents · 2.0 s instead of 6.8 s")
     assert page.cells[:16] == [
         *("agent", "state", "time", "calls", "tokens", "first token", "retries", "error"),
         *("facts", "done", "1.8 s", "2", "400", page.cells[13], "", ""),

@@ -33,7 +33,7 @@ def large(count: int) -> Trace:
 
 def test_it_says_what_ran_and_how_it_went():
     assert texts(workshop().to_svg()) == [
-        "6 agents · 2.0 s instead of 6.9 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
+        "6 agents · 2.0 s instead of 6.8 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
         " · loop blocked 0.13 s",
         "calls in flight · most 5",
         *("0", "0.5 s", "1.0 s", "1.5 s"),

@@ -52,6 +52,37 @@ def test_queueing_and_waiting_for_the_loop_are_no_work() -> None:
     ]
 
 
+def test_waiting_for_a_free_thread_process_or_connection_is_no_work() -> None:
+    script = Script()
+    for kind in ("thread", "process"):
+        agent = script.start(kind, 0)
+        script.states(agent, (0, "running"), (100, "waiting", kind))
+        job = script.start("job", 100, kind, agent)
+        script.states(job, (100, "queued"), (700, "running"))
+        script.tracer.end_span(job, end=ms(1000))
+        script.tracer.end_span(agent, end=ms(1000))
+    framework = script.start("http", 0, "invoke_agent")
+    call = script.chat(framework, 0, 1000)
+    script.span("POST", 0, 1000, "http", call, attributes={semconv.CONNECTION_WAIT: 0.6})
+    script.tracer.end_span(framework, end=ms(1000))
+    summary = summarize(script.end(1000))
+    # From 100 to 600 ms none of them works.
+    assert (summary.one_by_one, summary.parallelism) == (pytest.approx(1.0 + 2 * 0.4 + 0.4 - 0.5), pytest.approx(2.4))
+
+
+def test_an_agent_that_works_beside_a_queueing_job_is_at_work() -> None:
+    script = Script()
+    for _ in range(2):
+        agent = script.start("agent", 0)
+        part = script.start("part", 0, parent=agent)
+        job = script.start("job", 0, "thread", part)
+        script.states(job, (0, "queued"), (800, "running"))
+        script.span("GET", 0, 500, "http", agent)
+        for span in (job, part, agent):
+            script.tracer.end_span(span, end=ms(1000))
+    assert summarize(script.end(1000)).one_by_one == pytest.approx(1.0 + 0.5 + 0.2)
+
+
 def test_waiting_for_another_agent_is_no_work() -> None:
     script = Script()
     facts, writer = script.start("facts", 0), script.start("writer", 0)
@@ -134,7 +165,7 @@ def test_percentiles_lie_between_ranks_as_numpys_do() -> None:
 
 def test_the_workshop_in_one_line() -> None:
     assert summarize(workshop()).headline() == (
-        "6 agents · 2.0 s instead of 6.9 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
+        "6 agents · 2.0 s instead of 6.8 s (3.4×) · 1,200 tokens · 1 retry · 1 failed · 1 cancelled"
         " · loop blocked 0.13 s"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from asyncmagic.tracing import Trace, semconv
 from asyncmagic.tracing.analysis import summarize
 from tests.timelines import Script, ms
@@ -46,6 +48,41 @@ def test_the_connection_pool() -> None:
         script.span("POST", 0, 1000 + index, "http", call, attributes={semconv.CONNECTION_WAIT: 0.6})
         script.tracer.end_span(agent, end=ms(1000 + index))
     assert limit(script.end(1002)) == "The connection pool: 0.60 s (60 %) went into waiting for a free connection."
+
+
+def pooled(kind: str, *, has_agents: bool = True) -> Script:
+    """Six jobs of 200 ms for two threads or processes, each of an agent of its own or of the cell."""
+    script = Script()
+    for index in range(6):
+        begun = index // 2 * 200
+        agent = script.start(f"a[{index}]", 0) if has_agents else script.trace.root
+        if has_agents:
+            script.states(agent, (0, "waiting", "thread (a:2)"))
+        pool = {semconv.POOL: f"2 of 2 {kind}s busy, {index - 1} waiting"} if index > 1 else {}
+        job = script.start("work", 0, kind, agent, **pool)
+        script.states(job, (0, "queued"), (begun, "running"))
+        script.tracer.end_span(job, end=ms(begun + 200))
+        if has_agents:
+            script.tracer.end_span(agent, end=ms(begun + 200))
+    return script
+
+
+@pytest.mark.parametrize("kind", ["thread", "process"])
+def test_a_pool_of_threads_or_processes(kind: str) -> None:
+    assert limit(pooled(kind).end(600)) == (
+        f"The {kind} pool: with 2 of 2 {kind}s busy, jobs queued 0.20 s on average, "
+        "and the longest agent took 0.20 s without that."
+    )
+    assert limit(pooled(kind, has_agents=False).end(600)) == (
+        f"The {kind} pool: with 2 of 2 {kind}s busy, jobs queued 0.20 s on average, "
+        "and the longest job took 0.20 s without that."
+    )
+
+
+def test_a_pool_held_nothing_back_where_one_agent_took_as_long_without_it() -> None:
+    script = pooled("thread")
+    script.span("slow", 0, 620)
+    assert limit(script.end(620)).startswith("Nothing held it back: it took as long as its longest agent, `slow`")
 
 
 def test_a_blocked_loop_names_its_line() -> None:
