@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import tasks
+from contextlib import closing
+from gc import get_referents
 from types import CodeType
 from typing import Any
 
@@ -12,6 +14,14 @@ from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
 from asyncmagic.instrumentation.processes import is_in_process
 from asyncmagic.tracing.tracer import Tracer
+
+
+async def _coroutine() -> None: ...
+
+
+with closing(_coroutine()) as _example:
+    #: What the `__await__` of a coroutine returns, which libraries await in place of the coroutine.
+    _Wrapper = type(_example.__await__())
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
@@ -43,11 +53,15 @@ _CALLS = {
     ("anyio/_backends/_asyncio.py", "AsyncIOBackend.connect_tcp"): "connect",
     ("anyio/streams/memory.py", "MemoryObjectReceiveStream.receive"): "receive",
     ("anyio/streams/memory.py", "MemoryObjectSendStream.send"): "send",
+    ("aiohttp/connector.py", "BaseConnector._wait_for_available_connection"): "connection",
+    ("aiohttp/connector.py", "TCPConnector._create_connection"): "connect",
+    ("aiohttp/client_reqrep.py", "ClientResponse.start"): "first byte",
     ("_async/connection_pool.py", "AsyncPoolRequest.wait_for_connection"): "connection",
 }
 #: What tasks of one program wait for to take turns.
 _PRIMITIVES = (f"asyncio{os.sep}locks.py", f"asyncio{os.sep}queues.py")
 _FILES = {
+    "aiohttp/streams.py": "body",
     "asyncio/streams.py": "socket",
     "asyncio/selector_events.py": "socket",
     "asyncio/base_events.py": "connect",
@@ -77,7 +91,14 @@ class Waits:
         coroutine: Any = task.get_coro()
         try:
             while coroutine is not None:
-                code = coroutine.cr_code
+                try:
+                    code = coroutine.cr_code
+                except AttributeError:
+                    if type(coroutine) is not _Wrapper:
+                        # A future's iterator, a generator: the end of what can be followed.
+                        break
+                    coroutine = get_referents(coroutine)[0]
+                    continue
                 number = id(code)
                 add(number)
                 # Of a library only the function counts; asking for a frame makes it an object.
@@ -85,7 +106,7 @@ class Waits:
                     add(coroutine.cr_frame.f_lasti)
                 coroutine = coroutine.cr_await
         except Exception:
-            # A future's iterator, a generator, a foreign awaitable: the end of what can be followed.
+            # A foreign awaitable: the end of what can be followed.
             pass
         try:
             if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
@@ -103,7 +124,11 @@ class Waits:
     def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
         chain: list[_Place] = []
         coroutine: Any = task.get_coro()
-        while getattr(coroutine, "cr_frame", None) is not None:
+        while True:
+            if type(coroutine) is _Wrapper:
+                coroutine = get_referents(coroutine)[0]
+            if getattr(coroutine, "cr_frame", None) is None:
+                break
             chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))
             coroutine = coroutine.cr_await
         leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)

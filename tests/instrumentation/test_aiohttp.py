@@ -16,6 +16,7 @@ import openai
 import pytest
 from aiohttp import web
 
+import asyncmagic
 from asyncmagic.instrumentation import aiohttp as instrumentor
 from asyncmagic.instrumentation import http
 from asyncmagic.tracing import Trace, Tracer
@@ -429,3 +430,36 @@ def test_requests_in_a_transport_of_ones_own_are_seen_as_what_they_are() -> None
         ("GET /outer", "cell"),
         ("GET /inner", "GET /outer"),
     ]
+
+
+def test_a_request_waits_for_the_pool_for_the_first_byte_and_for_the_body() -> None:
+    async def slowly(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.03)
+        return await stream(request, pause=0.03, events=EVENTS[:1])
+
+    async def entering(session: aiohttp.ClientSession, url: str) -> None:
+        async with session.get(url) as response:
+            await response.read()
+
+    async def awaiting(session: aiohttp.ClientSession, url: str) -> None:
+        await (await session.get(url)).read()
+
+    async def main() -> Trace:
+        async with serving(slowly) as url, aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+            with asyncmagic.trace() as trace:
+                await asyncio.gather(entering(session, url), awaiting(session, url))
+        return trace
+
+    trace = asyncio.run(main())
+    waits = {
+        span.name.rpartition(".")[2]: [
+            what.partition(" (")[0] for *_, what in span.states.segments(span.end or 0) if what
+        ]
+        for span in trace.spans
+        if span.kind == "task" and span.states is not None and span.name.endswith("ing")
+    }
+    # It takes no time to connect, or too little to be looked at; and the body may come in parts.
+    assert {name: [each for each in dict.fromkeys(words) if each != "connect"] for name, words in waits.items()} == {
+        "entering": ["first byte", "body"],
+        "awaiting": ["connection", "first byte", "body"],
+    }
