@@ -10,7 +10,7 @@ from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from asyncmagic.instrumentation.places import is_housekeeping, is_users
+from asyncmagic.instrumentation.places import is_housekeeping, is_users, is_wrapper, library
 from asyncmagic.instrumentation.waits import task_name
 from asyncmagic.tracing.redaction import redact
 from asyncmagic.tracing.tracer import Tracer
@@ -42,7 +42,9 @@ class Cancels:
         try:
             who = self._read(task, future)
             if who:
-                self._who[task] = who
+                name, colon, message = who.partition(": ")
+                # What it awaited was cancelled by it, which had cancelled itself.
+                self._who[task] = f"itself{colon}{message}" if name == _name(task) else who
         except Exception:
             # Somebody's future does not answer as others do: it is not known who.
             pass
@@ -62,10 +64,12 @@ class Cancels:
                 return ""
             return next((who for child in future._children if (who := self._who.get(child))), "")
         what = place = ""
+        is_asyncios = True
         frame: FrameType | None = sys._getframe(3)
         while frame is not None and frame.f_code.co_name not in _LOOP:
             code = frame.f_code
             what = what or _caller(code)
+            is_asyncios = is_asyncios and _is_asyncios(code.co_filename)
             if is_users(code.co_filename) and not is_housekeeping(code.co_filename):
                 place = f"{self._tracer.name_file(code.co_filename)}:{frame.f_lineno}"
                 break
@@ -82,11 +86,16 @@ class Cancels:
         if what and not place:
             return what
         message = "" if what else _message(future)
-        if not what and not place:
+        if not what and not place and not is_asyncios:
             return message
-        if not what:
-            what = "itself" if actor is task else _name(actor)
-        return f"{what} ({place})" + (f": {message}" if message else "")
+        # With none but asyncio on the stack, a task passes on what it did to itself, or the loop calls `cancel`.
+        what = what or ("itself" if actor is task else _name(actor))
+        return what + (f" ({place})" if place else "") + (f": {message}" if message else "")
+
+
+def _is_asyncios(file: str) -> bool:
+    """Whether a file is the standard library's, or of ours what only stands around it."""
+    return is_wrapper(file) or (library(file) == "" and not is_housekeeping(file))
 
 
 def _name(actor: asyncio.Task[Any] | None) -> str:

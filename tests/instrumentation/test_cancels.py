@@ -91,6 +91,48 @@ def test_a_callback_and_its_line(loop: VirtualLoop) -> None:
     assert cancelled(traced(loop, main)) == {"victim": f"a callback ({line(main, 2)})"}
 
 
+def test_cancel_itself_as_the_callback(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        victim, other = (asyncio.create_task(work(), name=name) for name in ("victim", "other"))
+        both = asyncio.gather(victim, other, return_exceptions=True)
+        asyncio.get_running_loop().call_later(1, victim.cancel)
+        asyncio.get_running_loop().call_later(2, other.cancel, "too late")
+        await both
+
+    assert cancelled(traced(loop, main)) == {"victim": "a callback", "other": "a callback: too late"}
+
+
+def test_a_task_that_cancels_itself(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        async def alone() -> None:
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await asyncio.sleep(60)
+
+        async def with_others() -> None:
+            others = [asyncio.create_task(work(), name=name) for name in ("a", "b")]
+            await asyncio.sleep(1)
+            asyncio.current_task().cancel("enough")  # type: ignore[union-attr]
+            await asyncio.gather(*others)
+
+        async def above() -> None:
+            other = asyncio.create_task(work(), name="other")
+            await asyncio.sleep(1)
+            asyncio.current_task().cancel()  # type: ignore[union-attr]
+            await other
+
+        makers = (alone, with_others, above)
+        await asyncio.wait([asyncio.create_task(maker(), name=maker.__name__) for maker in makers])
+
+    assert cancelled(traced(loop, main)) == {
+        "alone": "itself",
+        "with_others": "itself: enough",
+        "a": "task with_others: enough",
+        "b": "task with_others: enough",
+        "above": "itself",
+        "other": "task above",
+    }
+
+
 def test_what_a_cancelled_task_awaited_was_cancelled_by_the_same(loop: VirtualLoop) -> None:
     async def main() -> None:
         async def outer() -> None:
