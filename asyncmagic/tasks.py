@@ -8,6 +8,8 @@ from pathlib import PurePath
 from types import FrameType
 from typing import Any
 
+from asyncmagic.instrumentation.places import is_users
+
 _KERNEL = ("ipykernel", "IPython", "jupyter_client", "tornado", "zmq")
 
 
@@ -68,18 +70,19 @@ def _state(task: asyncio.Task[Any]) -> str:
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """Return where the task awaits: its innermost line that is not the standard library's."""
+    """Return where the task awaits: the user's innermost line, or a library's outermost with its file."""
     found: FrameType | None = None
     coroutine: Any = task.get_coro()
     for _ in range(100):
         frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
         if frame is None:
             break
-        file = frame.f_code.co_filename
-        if found is None or not ("site-packages" in file or "asyncio" in PurePath(file).parts):
+        if found is None or is_users(frame.f_code.co_filename):
             found = frame
         coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
     if found is None:
         return ""
-    line = linecache.getline(found.f_code.co_filename, found.f_lineno).strip()
-    return f"  {found.f_code.co_qualname} line {found.f_lineno}: {line}" if line else f"  {found.f_code.co_qualname}"
+    file = found.f_code.co_filename
+    library = "" if is_users(file) else f" in {'/'.join(PurePath(file).parts[-2:])}"
+    line = linecache.getline(file, found.f_lineno).strip()
+    return f"  {found.f_code.co_qualname}{library}" + (f" line {found.f_lineno}: {line}" if line else "")

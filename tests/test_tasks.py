@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 from collections.abc import Coroutine
 from typing import Any
 
@@ -64,4 +66,25 @@ def test_tasks_that_await_each_other_are_shown_too(loop: VirtualLoop) -> None:
         "a  waiting  test_tasks_that_await_each_other_are_shown_too.<locals>.main.<locals>.other",
         "  b  waiting  test_tasks_that_await_each_other_are_shown_too.<locals>.main.<locals>.other",
         "    a  (see above)",
+    ]
+
+
+async def close() -> None:
+    stack = contextlib.AsyncExitStack()
+    stack.push_async_callback(asyncio.sleep, 1)
+    await stack.aclose()
+
+
+def test_the_place_is_the_users_line_or_else_a_librarys_with_its_file(loop: VirtualLoop) -> None:
+    async def main() -> str:
+        tasks = [asyncio.create_task(close(), name="mine"), asyncio.create_task(asyncio.sleep(1), name="nobody's")]
+        await asyncio.sleep(0)
+        text = tree()
+        await asyncio.wait(tasks)
+        return text
+
+    text = re.sub(r"line \d+", "line …", loop.run_until_complete(main()))
+    assert [line for line in text.splitlines() if "  running" not in line] == [
+        "mine  waiting  close line …: await stack.aclose()",
+        "nobody's  waiting  sleep in asyncio/tasks.py line …: return await future",
     ]
