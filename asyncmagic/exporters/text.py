@@ -82,10 +82,12 @@ class _Timeline:
         self.used: set[str] = set()
         self.attempts: dict[int, list[Span]] = defaultdict(list)
         calls = {span.span_id for span in self.layout.spans if span.kind in CALL_KINDS}
+        self.in_call: set[int] = set()
         for span in self.layout.spans:
             if span.kind == "http" and span.parent_id in calls:
-                self.attempts[span.parent_id].append(span)
-        self.in_call = {span.span_id for attempts in self.attempts.values() for span in attempts}
+                self.in_call.add(span.span_id)
+                if semconv.FOLLOWED_BY not in span.attributes:
+                    self.attempts[span.parent_id].append(span)
         #: By row, how many spans have no sub-row, since it has too many.
         self.unplaced = Counter(
             self.layout.row[index]

@@ -143,6 +143,26 @@ def _end(library: ModuleType, attempt: Attempt, error: BaseException) -> None:
         attempt.end(error)
 
 
+@guarded
+def _follow(attempt: Attempt, response: Any) -> None:
+    """Go on with the request that a redirect leads to, which will be sent the way the session reads it."""
+    location = response.headers.get("location") or response.headers.get("uri")
+    if not location:
+        return
+    try:
+        url = response.url.join(type(response.url)(location))
+        host = url.host or ""
+    except ValueError:  # the session will say so
+        return
+    is_posted_on = response.method != "POST" or response.status in (307, 308)
+    method = response.method if response.status != 303 and is_posted_on else "GET"
+    attempt.mark("http11.receive_response_headers.complete")
+    request = Request(
+        method, url.scheme, host, url.port, url.path, url.query_string, None, response.request_info.headers
+    )
+    attempt.follow(response.status, request)
+
+
 def _phases(library: ModuleType) -> Any:
     """Return the trace configuration that notes the phases of whichever attempt is being sent."""
 
@@ -161,7 +181,12 @@ def _phases(library: ModuleType) -> Any:
         if attempt is not None:
             attempt.full_pool = session.connector.limit
 
+    async def redirect(session: Any, attempt: Attempt | None, params: Any) -> None:
+        if attempt is not None:
+            _follow(attempt, params.response)
+
     phases = Phases()
+    phases.on_request_redirect.append(redirect)
     phases.on_connection_queued_start.append(queue)
     phases.on_connection_create_start.append(marking("connection.connect_tcp.started"))
     phases.on_connection_create_end.append(marking("http11.send_request_headers.started"))

@@ -108,6 +108,25 @@ class Attempt:
         self.marks.append((phase, self.clock()))
 
     @guarded
+    def follow(self, status: int, request: Request, full_pool: int | None = None) -> None:
+        """Go on with another request, since the answer of the one so far leads there: with a span of its own."""
+        tracer, span = self._attempts.tracer, self.span
+        parent = span.trace.get(span.parent_id) if span.trace is not None else None
+        if parent is None:
+            return
+        now = self.clock()
+        name, attributes = request.describe()
+        self._write_marks()
+        tracer.set_attributes(span, {semconv.HTTP_STATUS: status, semconv.FOLLOWED_BY: attributes[semconv.URL]})
+        tracer.end_span(span, end=now)
+        self.marks.clear()
+        self.full_pool = full_pool
+        self._request = request
+        self._last = now
+        self.span = tracer.start_span(name, kind="http", parent=parent, start=now, attributes=attributes)
+        tracer.make_current(self.span)
+
+    @guarded
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Note the status and the headers."""
         self._status = status
@@ -259,25 +278,28 @@ class Attempt:
 
     def _write_attributes(self) -> None:
         """Write what the marks, the headers and the answer say."""
-        span, headers, call = self.span, self._headers, self._call
-        for name, time in self.marks:
-            if (phase := _PHASES.get(name)) is not None:
-                span.events.append(SpanEvent(phase, time))
-        attributes = span.attributes
+        headers, call, attributes = self._headers, self._call, self.span.attributes
+        self._write_marks()
         if self._status >= 400 and (seconds := retry_after(headers)) is not None:
             attributes[semconv.RETRY_AFTER] = seconds
         request_id = headers.get("x-request-id") or headers.get("request-id")
         if request_id:
             attributes[semconv.REQUEST_ID] = request_id
-        if self.full_pool is not None:
-            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
-            if waited >= _LEAST_WAIT:
-                attributes[semconv.CONNECTION_WAIT] = waited / 1e9
-                attributes[semconv.CONNECTION_LIMIT] = self.full_pool
         if call is not None and self._answer is not None:
             call.span.attributes.update(self._answer.attributes())
             if request_id:
                 call.span.attributes[semconv.REQUEST_ID] = request_id
+
+    def _write_marks(self) -> None:
+        span = self.span
+        for name, time in self.marks:
+            if (phase := _PHASES.get(name)) is not None:
+                span.events.append(SpanEvent(phase, time))
+        if self.full_pool is not None:
+            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
+            if waited >= _LEAST_WAIT:
+                span.attributes[semconv.CONNECTION_WAIT] = waited / 1e9
+                span.attributes[semconv.CONNECTION_LIMIT] = self.full_pool
 
 
 def _is_leaving(error: BaseException | None, handled_before: int) -> bool:

@@ -31,9 +31,12 @@ def instrument(tracer: Tracer) -> Iterator[None]:
 def _watch(sends: _Sends, library: ModuleType) -> Iterator[None]:
     send, async_send = library.Client.send, library.AsyncClient.send
     stream, async_stream = _stream_classes(library)
+    single, async_single = library.Client._send_single_request, library.AsyncClient._send_single_request
     with (
         patched(library.Client, "send", _sync(sends, send, stream)),
         patched(library.AsyncClient, "send", _async(sends, async_send, async_stream)),
+        patched(library.Client, "_send_single_request", _sync_single(sends, single)),
+        patched(library.AsyncClient, "_send_single_request", _async_single(sends, async_single)),
     ):
         yield
 
@@ -46,8 +49,7 @@ def _async(sends: _Sends, original: Callable[..., Awaitable[Any]], stream_class:
         attempt = sends.attempt(self, request)
         if attempt is None:
             return await original(self, request, *args, **kwargs)
-        extensions = request.extensions
-        request.extensions = _noting_async(attempt, extensions)
+        sending = _Sending(attempt, request, _noting_async)
         try:
             with use(attempt.span):
                 response = await original(self, request, *args, **kwargs)
@@ -55,7 +57,7 @@ def _async(sends: _Sends, original: Callable[..., Awaitable[Any]], stream_class:
             attempt.end(error)
             raise
         finally:
-            request.extensions = extensions
+            sending.restore()
         sends.answered(attempt, response, stream_class)
         return response
 
@@ -70,8 +72,7 @@ def _sync(sends: _Sends, original: Callable[..., Any], stream_class: Any) -> Cal
         attempt = sends.attempt(self, request)
         if attempt is None:
             return original(self, request, *args, **kwargs)
-        extensions = request.extensions
-        request.extensions = _noting(attempt, extensions)
+        sending = _Sending(attempt, request, _noting)
         try:
             with use(attempt.span):
                 response = original(self, request, *args, **kwargs)
@@ -79,11 +80,70 @@ def _sync(sends: _Sends, original: Callable[..., Any], stream_class: Any) -> Cal
             attempt.end(error)
             raise
         finally:
-            request.extensions = extensions
+            sending.restore()
         sends.answered(attempt, response, stream_class)
         return response
 
     return send
+
+
+def _async_single(sends: _Sends, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @wraps(original)
+    async def send_single_request(self: Any, request: Any) -> Any:
+        sending = request.extensions.get(_SENDING)
+        if sending is None:
+            return await original(self, request)
+        if sending.response is not None:
+            sends.follow(self, sending, request)
+        sending.response = response = await original(self, request)
+        return response
+
+    return send_single_request
+
+
+def _sync_single(sends: _Sends, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def send_single_request(self: Any, request: Any) -> Any:
+        sending = request.extensions.get(_SENDING)
+        if sending is None:
+            return original(self, request)
+        if sending.response is not None:
+            sends.follow(self, sending, request)
+        sending.response = response = original(self, request)
+        return response
+
+    return send_single_request
+
+
+#: The extension of a request by which the ones that follow it are known: the clients hand extensions on to them.
+_SENDING = "asyncmagic"
+
+
+class _Sending:
+    """What one `send` sends: a request, and those that its answers lead to, each told of what happens to it."""
+
+    __slots__ = ("_extensions", "_noting", "_requests", "attempt", "response")
+
+    def __init__(
+        self, attempt: Attempt, request: Any, noting: Callable[[Attempt, dict[str, Any]], dict[str, Any]]
+    ) -> None:
+        self.attempt = attempt
+        #: The latest answer.
+        self.response: Any = None
+        self._extensions = request.extensions
+        self._noting = noting
+        self._requests: list[Any] = []
+        self.add(request)
+
+    def add(self, request: Any) -> None:
+        self._requests.append(request)
+        request.extensions = self._noting(self.attempt, self._extensions)
+        request.extensions[_SENDING] = self
+
+    def restore(self) -> None:
+        """Leave in no request anything of ours."""
+        for request in self._requests:
+            request.extensions = self._extensions
 
 
 class _Sends(Attempts):
@@ -95,25 +155,13 @@ class _Sends(Attempts):
             return None
         if parent.kind == "http" and getattr(request.extensions.get("trace"), "__module__", None) == __name__:
             return None
-        url = request.url
-        try:
-            body = request.content
-        except Exception:  # a body that is still to be made cannot be looked at
-            body = None
-        return self.start(
-            parent,
-            Request(
-                request.method,
-                url.scheme,
-                url.host,
-                url.port,
-                url.path,
-                url.query.decode(errors="replace"),
-                body,
-                request.headers,
-            ),
-            full_pool=_full_pool(client, url),
-        )
+        return self.start(parent, _read(request), full_pool=_full_pool(client, request.url))
+
+    @guarded
+    def follow(self, client: Any, sending: _Sending, request: Any) -> None:
+        """Note that a client sends another request because of the answer to the one before."""
+        sending.attempt.follow(sending.response.status_code, _read(request), _full_pool(client, request.url))
+        sending.add(request)
 
     @guarded
     def answered(self, attempt: Attempt, response: Any, stream_class: Any) -> None:
@@ -124,6 +172,16 @@ class _Sends(Attempts):
         else:
             attempt.expect_chunks(are_decoded=False)
             response.stream = stream_class(response.stream, attempt)
+
+
+def _read(request: Any) -> Request:
+    url = request.url
+    try:
+        body = request.content
+    except Exception:  # a body that is still to be made cannot be looked at
+        body = None
+    query = url.query.decode(errors="replace")
+    return Request(request.method, url.scheme, url.host, url.port, url.path, query, body, request.headers)
 
 
 #: The response's headers that an attempt asks for.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from asyncmagic.tracing.critical_path import PathStep, begin, critical_path
 from asyncmagic.tracing.intervals import Interval, without
 from asyncmagic.tracing.model import Span, Trace
-from asyncmagic.tracing.semconv import CONNECTION_WAIT
+from asyncmagic.tracing.semconv import CONNECTION_WAIT, FOLLOWED_BY
 
 AGENT_KINDS = frozenset(("task", "invoke_agent"))
 CALL_KINDS = frozenset(("chat", "embeddings"))
@@ -63,9 +63,13 @@ class Reading:
         around = {above.span_id for call in every_call.values() if (above := call.shown_parent()) is not None}
         self.calls = [call for call in every_call.values() if call.span_id not in around]
         self.attempts: dict[int, list[Span]] = {}
+        self._calls_of: dict[int, int] = {}
         for span in self.spans:
             if span.kind == "http" and span.parent_id in every_call:
-                self.attempts.setdefault(span.parent_id, []).append(span)
+                self._calls_of[span.span_id] = span.parent_id
+                # What a redirect led to is the same attempt.
+                if FOLLOWED_BY not in span.attributes:
+                    self.attempts.setdefault(span.parent_id, []).append(span)
         self._owners: dict[int | None, int | None] = {}
         self._begins = {agent.span_id: begin(agent, self.now) for agent in self.agents}
 
@@ -81,10 +85,9 @@ class Reading:
     @cached_property
     def shares(self) -> dict[int, int]:
         """The nanoseconds that the run waited for each span, by its id; an attempt counts for its call."""
-        calls = {attempt.span_id: call for call, attempts in self.attempts.items() for attempt in attempts}
         shares: dict[int, int] = {}
         for span, start, end in self.path:
-            key = calls.get(span.span_id, span.span_id)
+            key = self._calls_of.get(span.span_id, span.span_id)
             shares[key] = shares.get(key, 0) + end - start
         return shares
 

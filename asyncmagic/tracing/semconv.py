@@ -54,6 +54,7 @@ BLOCKED_TIME = "asyncmagic.blocked_time"  # seconds that a blocked loop added be
 BLOCKED_TIME_TO_END = "asyncmagic.blocked_time_to_end"  # seconds that it added to the whole call
 CONNECTION_LIMIT = "asyncmagic.connection_limit"  # connections the client's pool allows, where a request waited for one
 BACK_OFF = "asyncmagic.back_off"  # seconds between a failed attempt and the next one
+FOLLOWED_BY = "asyncmagic.followed_by"  # the URL that was asked next, since this answer only led there: a redirect
 NOT_READ_TO_END = "asyncmagic.not_read_to_end"  # true where the client left an answer before its end
 LIBRARY = "asyncmagic.library"  # whose own affair a task or thread is: it runs its own code, and none of the user's
 COST = "asyncmagic.cost"  # US dollars

@@ -463,3 +463,28 @@ def test_a_request_waits_for_the_pool_for_the_first_byte_and_for_the_body() -> N
         "entering": ["first byte", "body"],
         "awaiting": ["connection", "first byte", "body"],
     }
+
+
+@pytest.mark.parametrize(("status", "method"), [(302, "GET"), (307, "POST")])
+def test_each_request_of_a_redirect_has_a_span_of_its_own(status: int, method: str) -> None:
+    async def moved(request: web.Request) -> web.StreamResponse:
+        if request.path == "/old":
+            return web.Response(status=status, headers={"location": "/v1/chat/completions"})
+        await asyncio.sleep(0.05)
+        return await answer(request)
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session, session.post(f"{url}/old", json=CHAT) as response:
+            await response.read()
+
+    trace = traced(moved, main)
+    first, second = (span for span in trace.spans if span.kind == "http")
+    assert (first.name, first.attributes["http.response.status_code"]) == ("POST /old", status)
+    assert (second.name, second.attributes["http.response.status_code"]) == (f"{method} /v1/chat/completions", 200)
+    assert first.attributes["asyncmagic.followed_by"] == second.attributes["url.full"]
+    assert first.end == second.start
+    assert [[event.name for event in span.events][-3:] for span in (first, second)] == [
+        ["http.send", "http.sent", "http.first_byte"]
+    ] * 2
+    (byte,) = [event.time for event in second.events if event.name == "http.first_byte"]
+    assert byte - second.start >= 0.05e9

@@ -18,6 +18,7 @@ import pytest
 
 from asyncmagic.instrumentation.http import instrument
 from asyncmagic.tracing import Trace, Tracer
+from asyncmagic.tracing.analysis import summarize
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
 ANSWER = {
@@ -729,3 +730,107 @@ def test_streams_keep_their_ways(run: Run, library: Any) -> None:
 
     run(main)
     assert [outcome for _, _, outcome, _ in run.story] == ["done"] * 4
+
+
+def redirecting(library: Any, status: int, location: str = "/new") -> Callable[[Any], Any]:
+    """A server that has moved: it says so after 100 ms, and answers at the new place after 200 ms."""
+
+    async def answer(request: Any) -> Any:
+        if request.url.path == "/old":
+            await asyncio.sleep(0.1)
+            return library.Response(status, headers={"location": location})
+        await asyncio.sleep(0.2)
+        return library.Response(200, json=ANSWER)
+
+    return answer
+
+
+def test_each_request_of_a_redirect_has_a_span_of_its_own(run: Run, library: Any) -> None:
+    async def main() -> Any:
+        async with client(library, redirecting(library, 302), follow_redirects=True) as web:
+            return await web.get("http://there/old?key=sk-1", extensions={"mine": 1})
+
+    response = run(main)
+    sent = {"http.request.method": "GET", "server.address": "there", "server.port": 80}
+    assert [(span["name"], span["parent"], span["ms"], span["attributes"]) for span in run.spans] == [
+        (
+            "GET /old",
+            "cell",
+            (0, 100),
+            {
+                **sent,
+                "url.full": "http://there/old",
+                "http.response.status_code": 302,
+                "asyncmagic.followed_by": "http://there/new",
+            },
+        ),
+        ("GET /new", "cell", (100, 300), {**sent, "url.full": "http://there/new", "http.response.status_code": 200}),
+    ]
+    for request in (response.request, response.history[0].request):
+        assert set(request.extensions) == {"mine", "timeout"}
+
+
+def test_a_redirect_that_is_not_followed_is_the_answer(run: Run, library: Any) -> None:
+    async def main() -> None:
+        async with client(library, redirecting(library, 302)) as web:
+            await web.get("http://there/old")
+
+    run(main)
+    (span,) = run.spans
+    assert (span["ms"], span["attributes"]["http.response.status_code"]) == ((0, 100), 302)
+    assert "asyncmagic.followed_by" not in span["attributes"]
+
+
+def test_a_client_that_is_led_in_circles_fails_where_it_gave_up(run: Run, library: Any) -> None:
+    async def main() -> None:
+        async with client(library, redirecting(library, 302, "/old"), follow_redirects=True, max_redirects=2) as web:
+            with pytest.raises(library.TooManyRedirects):
+                await web.get("http://there/old")
+
+    run(main)
+    assert [(name, ms, outcome) for name, ms, outcome, _ in run.story] == [
+        ("GET /old", (0, 100), "done"),
+        ("GET /old", (100, 200), "done"),
+        ("GET /old", (200, 300), "failed"),
+    ]
+
+
+def test_a_redirected_call_was_not_tried_again(run: Run, library: Any) -> None:
+    def moved(request: Any) -> Any:
+        if request.url.scheme == "http":
+            return library.Response(307, headers={"location": URL})
+        return library.Response(200, json=ANSWER)
+
+    async def main() -> None:
+        async with client(library, moved, follow_redirects=True) as web:
+            await web.post(URL.replace("https", "http"), json=CHAT)
+
+    run(main)
+    assert [(span["name"], span["parent"], span["outcome"]) for span in run.spans] == [
+        ("chat gpt-5", "cell", "done"),
+        ("POST /v1/chat/completions", "chat gpt-5", "done"),
+        ("POST /v1/chat/completions", "chat gpt-5", "done"),
+    ]
+    summary = summarize(run.trace)
+    assert (summary.calls, summary.attempts, summary.retries, summary.tokens) == (1, 1, 0, 12)
+    assert "↻" not in run.trace.to_text()
+
+
+def test_a_client_that_has_to_say_who_it_is_asks_twice(run: Run, library: Any) -> None:
+    def answer(request: Any) -> Any:
+        if "authorization" in request.headers:
+            return library.Response(200)
+        return library.Response(401, headers={"www-authenticate": 'Digest realm="r", nonce="n"'})
+
+    async def main() -> None:
+        def ask() -> None:
+            with library.Client(transport=library.MockTransport(answer)) as web:
+                assert web.get("http://there/x", auth=library.DigestAuth("me", "secret")).status_code == 200
+
+        ask()
+
+    run(main)
+    assert [(span["name"], span["attributes"]["http.response.status_code"]) for span in run.spans] == [
+        ("GET /x", 401),
+        ("GET /x", 200),
+    ]
