@@ -95,6 +95,9 @@ def _asyncio_call(cell: Cell, node: ast.Call, call: Call, name: str, module: str
             yield _say(cell, first, "is nothing that can be awaited", f"`{name}` wants a coroutine")
         elif name in _WANTS_COROUTINE and isinstance(value, Awaitable) and value.kind == "future":
             yield _say(cell, first, "is a future, not a coroutine", "Await it as it is: it runs already")
+    elif name == "run_in_executor" and len(node.args) == 1 and not node.keywords:
+        fix = cell.inserted(first, "None, ")
+        yield _say(cell, first, "is taken for the executor, and no function is left", "Write `None` before it", fix)
     elif name == "gather" and module == "asyncio.tasks":
         for argument, given in zip(node.args, call.args, strict=True):
             if isinstance(argument, ast.Starred):

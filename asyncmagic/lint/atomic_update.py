@@ -140,8 +140,15 @@ def _reads(node: ast.expr, text: str) -> list[_Position]:
     return [
         _position(n)
         for n in ast.walk(node)
-        if isinstance(n, kinds) and isinstance(n.ctx, ast.Load) and ast.unparse(n) == text
+        if (isinstance(n, kinds) and isinstance(n.ctx, ast.Load) and ast.unparse(n) == text) or _got(n) == text
     ]
+
+
+def _got(node: ast.AST) -> str | None:
+    """What `counts.get(key, 0)` reads: `counts[key]`."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get"):
+        return None
+    return f"{ast.unparse(node.func.value)}[{ast.unparse(node.args[0])}]" if node.args else None
 
 
 def _uses(node: ast.expr, name: str) -> bool:

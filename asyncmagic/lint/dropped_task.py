@@ -32,6 +32,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     shown = {id(a.root) for a in awaitables(cell.flow.values.get(cell.displayed))} if cell.displayed else set()
     for node, group in made.items():
         is_served = any(task.is_served or task.uses or id(task) in shown for task in group)
+        is_served &= not _is_only_given_a_callback(cell, node)
         lost = [t for t in group if t.is_overwritten or not (is_served or id(t) in kept)]
         if lost and not _is_read(cell, node):
             text = cell.text(node)
@@ -42,6 +43,15 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
                 "Keep it in a variable and await it, or start it in an `asyncio.TaskGroup`",
                 fix=_kept(cell, node),
             )
+
+
+def _is_only_given_a_callback(cell: Cell, node: ast.AST) -> bool:
+    """Whether all that happens to the task is `create_task(…).add_done_callback(…)`, which returns nothing."""
+    attribute = cell.parents.get(node)
+    if not (isinstance(attribute, ast.Attribute) and attribute.attr in ("add_done_callback", "set_name")):
+        return False
+    call = cell.parents.get(attribute)
+    return isinstance(call, ast.Call) and isinstance(cell.parents.get(call), ast.Expr)
 
 
 def _is_read(cell: Cell, node: ast.AST) -> bool:

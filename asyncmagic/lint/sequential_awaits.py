@@ -5,17 +5,19 @@ from __future__ import annotations
 import ast
 import itertools
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import FUNCTIONS, facts, own_nodes
 from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partial, Value
 
 RULE = "sequential-awaits"
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 #: Methods whose calls depend on their order, whatever they are given.
 _ORDERED = frozenset(
     [
@@ -108,8 +110,15 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             yield from _comprehension(cell, node)
         elif isinstance(node, ast.For):
             yield from _loop(cell, node)
-        elif isinstance(node, (ast.Tuple, ast.List, ast.Set, ast.Dict)):
-            yield from _display(cell, node)
+        elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            yield from _together(cell, node.elts)
+        elif isinstance(node, ast.Dict):
+            yield from _together(cell, node.values)
+        elif isinstance(node, ast.BinOp):
+            yield from _together(cell, [node.left, node.right])
+        elif isinstance(node, ast.Call) and not _shows(node) and not _is_asyncios(cell, node):
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            yield from _together(cell, [part for part in given if _awaits(part)])
         body = getattr(node, "body", None)
         for statements in (body, getattr(node, "orelse", None), getattr(node, "finalbody", None)):
             if isinstance(statements, list):
@@ -132,9 +141,11 @@ def _say(cell: Cell, node: ast.AST, what: str, hint: str, fix: str | None = None
 
 def _comprehension(cell: Cell, node: _Comprehension) -> Iterator[Diagnostic]:
     element = node.value if isinstance(node, ast.DictComp) else node.elt
-    awaits = [n for n in ast.walk(node) if isinstance(n, ast.Await)]
-    call = _call(cell, element)
-    if call is None or len(awaits) != 1 or any(g.is_async for g in node.generators) or len(node.generators) > 1:
+    awaits = _awaits(node)
+    if len(awaits) != 1 or not _always_awaits(element) or any(g.is_async for g in node.generators):
+        return
+    call = _call(cell, awaits[0])
+    if call is None or len(node.generators) > 1:
         return
     if isinstance(cell.parents.get(node), ast.Await):
         return  # That is another mistake.
@@ -142,7 +153,7 @@ def _comprehension(cell: Cell, node: _Comprehension) -> Iterator[Diagnostic]:
     if not _may_overlap(cell, call, targets):
         return
     fix = None
-    if isinstance(node, ast.ListComp):
+    if isinstance(node, ast.ListComp) and element is awaits[0]:
         text = cell.text(node, 10_000).replace("[await ", "[", 1)
         fix = cell.replaced_with(node, f"await asyncio.gather(*{text})") if _has_asyncio(cell) else None
     yield _say(
@@ -212,9 +223,7 @@ def _depend_on(awaits: list[ast.Await], first: ast.Await, statement: ast.stmt | 
 
 def _keeps(inside: list[ast.AST]) -> bool:
     """Whether the loop keeps its results, rather than only showing them turn by turn."""
-    shows = any(
-        isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in ("print", "display") for n in inside
-    )
+    shows = any(isinstance(n, ast.Call) and _shows(n) for n in inside)
     keeps = any(
         (isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in _MUTATING)
         or (isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store))
@@ -250,11 +259,33 @@ def _row(cell: Cell, statements: list[ast.stmt]) -> Iterator[Diagnostic]:
             row = [(statement, call)]
 
 
-def _display(cell: Cell, node: ast.Tuple | ast.List | ast.Set | ast.Dict) -> Iterator[Diagnostic]:
-    """A tuple, list, set or dict of the results of calls that need nothing of one another."""
+def _awaits(node: ast.AST) -> list[ast.Await]:
+    return [n for n in ast.walk(node) if isinstance(n, ast.Await)]
+
+
+def _shows(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id in ("print", "display")
+
+
+def _is_asyncios(cell: Cell, node: ast.Call) -> bool:
+    """Whether it is asyncio's function that is given results: then those are the mistake."""
+    call = cell.flow.calls.get(node)
+    return call is not None and function_name(call.function).startswith("asyncio.")
+
+
+def _always_awaits(element: ast.expr) -> bool:
+    """Whether the one `await` in an expression is reached whatever else is in it."""
+    inside = list(ast.walk(element))
+    return any(isinstance(n, ast.Await) for n in inside) and not any(
+        isinstance(n, (ast.IfExp, ast.BoolOp, ast.NamedExpr, ast.Lambda, *_COMPREHENSIONS)) for n in inside
+    )
+
+
+def _together(cell: Cell, parts: Sequence[ast.expr]) -> Iterator[Diagnostic]:
+    """Results of calls that need nothing of one another, side by side in one expression."""
     row: list[ast.Call] = []
-    for part in node.values if isinstance(node, ast.Dict) else node.elts:
-        awaits = [n for n in ast.walk(part) if isinstance(n, ast.Await)]
+    for part in parts:
+        awaits = _awaits(part)
         call = _call(cell, awaits[0]) if len(awaits) == 1 else None
         if call is None or not _may_overlap(cell, call, set(), is_row=True):
             return

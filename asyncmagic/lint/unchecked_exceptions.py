@@ -81,7 +81,8 @@ def _say(cell: Cell, node: ast.Await, what: str) -> Diagnostic:
 
 def _reaps_cancelled(cell: Cell, node: ast.AST, call: ast.Call) -> bool:
     """Whether the awaited tasks were cancelled before: their CancelledError is no news."""
-    gathered = {ast.unparse(a.value if isinstance(a, ast.Starred) else a) for a in call.args}
+    given = [part for a in call.args for part in (a.elts if isinstance(a, (ast.List, ast.Tuple, ast.Set)) else [a])]
+    gathered = {ast.unparse(a.value if isinstance(a, ast.Starred) else a) for a in given}
     for other in ast.walk(_scope(cell, node)):
         if isinstance(other, ast.Call) and isinstance(other.func, ast.Attribute) and other.func.attr == "cancel":
             owner = ast.unparse(other.func.value)

@@ -119,3 +119,9 @@ t = asyncio.ensure_future(asyncio.gather(ask("a"), ask("b")))
 await t
 # %%
 f = asyncio.run_coroutine_threadsafe(ask, asyncio.get_running_loop())  # expect: api-misuse
+# %%
+def crunch(): return 4
+x = await asyncio.get_running_loop().run_in_executor(crunch)  # expect: api-misuse
+# %% ok
+def crunch(): return 4
+x = await asyncio.get_running_loop().run_in_executor(None, crunch)

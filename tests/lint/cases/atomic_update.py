@@ -150,3 +150,11 @@ res = {}
 async def work(q):
     res[q] = await score(q)
 await asyncio.gather(*map(work, questions))
+# %%
+async def count(x):
+    stats["n"] = stats.get("n", 0) + await fetch(x)  # expect: atomic-update
+await asyncio.gather(count(1), count(2))
+# %% ok
+async def count(x):
+    stats["n"] = await fetch(x) + stats.get("n", 0)
+await asyncio.gather(count(1), count(2))

@@ -86,8 +86,8 @@ await main()
 async def main():
     return asyncio.create_task(poll())
 t = await main()
-# %% ok
-asyncio.create_task(poll()).add_done_callback(print)
+# %%
+asyncio.create_task(poll()).add_done_callback(print)  # expect: dropped-task
 # %% ok
 async def main():
     tasks = set()

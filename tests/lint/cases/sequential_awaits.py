@@ -54,7 +54,18 @@ total = 0
 for u in urls:
     total += (await fetch(u))["x"]  # expect: sequential-awaits
 # %%
-answers = [(await api.ask(u)).upper() for u in "ab"]
+answers = [(await api.ask(u)).upper() for u in "ab"]  # expect: sequential-awaits
+# %% ok
+answers = [(await api.ask(u)).upper() if u else "" for u in "ab"]
+# %%
+def merge(a, b): return {**a, **b}
+both = merge(await fetch(1), await fetch(2))  # expect: sequential-awaits
+# %%
+total = await other(1) + await other(2)  # expect: sequential-awaits
+# %% ok
+print(await fetch(1), await fetch(2))
+# %% ok
+both = merge(await fetch(1), {})
 # %%
 for i, u in enumerate(urls):
     urls[i] = await other(u)  # expect: sequential-awaits

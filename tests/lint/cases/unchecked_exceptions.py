@@ -95,3 +95,8 @@ for r in rs:
             print(r)
 # %% ok
 results = await asyncio.gather(*map(ask, questions), return_exceptions=True)
+# %% ok
+t = asyncio.create_task(may_fail(0))
+t.cancel()
+await asyncio.wait([t])
+print(t.cancelled())
