@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import gc
-import linecache
-import os
 import sys
 import threading
 import time
-from collections import Counter
+from bisect import bisect_right
 from collections.abc import Callable
-from types import CodeType
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any
 
 from asyncmagic.instrumentation.delays import Delays
-from asyncmagic.instrumentation.places import describe, is_housekeeping, is_users, line_at
+from asyncmagic.instrumentation.looks import Look, Share, culprit, place_of, shares
+from asyncmagic.instrumentation.places import describe, line_at
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
-from asyncmagic.tracing.semconv import BLOCKED_BY
+from asyncmagic.tracing.semconv import BLOCKED_BY, CODE_CELL, CODE_FILE, CODE_FUNCTION, CODE_LINE
 from asyncmagic.tracing.tracer import Tracer
 
 if sys.platform == "linux":
@@ -32,8 +31,7 @@ _HELD = 0.005
 #: Numbers a log may hold before they are made into spans though nobody asked.
 _BACKLOG = 16_000_000
 
-#: Code and instruction of each frame, innermost first.
-_Stack = tuple[tuple[CodeType, int], ...]
+_WHERE = (CODE_FUNCTION, CODE_LINE, CODE_FILE, CODE_CELL)
 
 
 class Samples:
@@ -42,45 +40,63 @@ class Samples:
     def __init__(self, tracer: Tracer, lasts: dict[int, int]) -> None:
         self._tracer = tracer
         self._delays = Delays(tracer, lasts)
-        #: When the step began -> the microseconds that each stack seen in it stands for.
-        self.stacks: dict[float, Counter[_Stack]] = {}
+        #: What was seen, in the order of time.
+        self.looks: list[Look] = []
         self.last_look = 0.0
         #: Start and end of the long garbage collections.
         self.collections: list[tuple[float, float]] = []
         self._blocks: list[Span] = []
 
-    def add_block(self, start: float, end: float, parent: Span) -> None:
-        """Make the span of a step that blocked the loop, below the span of the task that did it."""
-        # A stack that ends in the watching itself was seen when the step was over.
-        seen = self.stacks.pop(start, Counter())
-        stacks = Counter(
-            {stack: count for stack, count in seen.items() if not is_housekeeping(stack[0][0].co_filename)}
-        )
-        name, attributes = parent.name, Attributes()
-        if stacks:
-            code, instruction = _innermost(stacks)
-            line = line_at(code, instruction)
-            function = "" if code.co_name.startswith(("<module>", "<cell line")) else f" {code.co_name}"
-            name = f"{self._tracer.name_file(code.co_filename)}:{line}{function}"
-            attributes = describe(code, line, self._tracer.name_file)
-            attributes[BLOCKED_BY] = _culprit(stacks, code, instruction)
-        collecting = sum(max(min(end, stop) - max(start, begun), 0) for begun, stop in self.collections)
-        if collecting > (end - start) / 2:
-            name = attributes[BLOCKED_BY] = "garbage collection"
-        span = self._tracer.start_span(
-            name, kind="blocked", parent=parent, start=round(start * 1e9), attributes=attributes
-        )
-        self._tracer.end_span(span, end=round(end * 1e9))
-        self._blocks.append(span)
+    def add_block(self, start: float, end: float, parent: Span, callback: str | None = None) -> None:
+        """Make the spans of a step that blocked the loop, one a line, below the span of the task that did it.
 
-    def steps_but(self, running: float) -> list[float]:
-        """Return when the sampled steps began that are over: all but the running one."""
-        return [began for began in list(self.stacks) if began != running]
+        `callback` is what was called where no task did. What asyncmagic itself did there is left out.
+        """
+        threshold = self._tracer.blocking_threshold
+        found = shares(self._seen(start, end), start, end, self.collections, threshold / 4)
+        ours = sum(share.seconds for share in found if share.is_ours)
+        if ours and end - start - ours < threshold:
+            return
+        for share in found:
+            until = end if share is found[-1] else start + share.seconds
+            if not share.is_ours:
+                name, attributes = self._describe(share, parent, callback)
+                span = self._tracer.start_span(
+                    name, kind="blocked", parent=parent, start=round(start * 1e9), attributes=attributes
+                )
+                self._tracer.end_span(span, end=round(until * 1e9))
+                self._blocks.append(span)
+            start = until
 
-    def forget(self, steps: list[float]) -> None:
-        """Let go of the samples of steps that are over and have their spans, or were too short for one."""
-        for began in steps:
-            self.stacks.pop(began, None)
+    def _seen(self, start: float, end: float) -> list[Look]:
+        first = bisect_right(self.looks, start, key=itemgetter(1))
+        return list(takewhile(lambda look: look[0] < end, self.looks[first:]))
+
+    def _describe(self, share: Share, parent: Span, callback: str | None) -> tuple[str, Attributes]:
+        """Return what a block is called, and where and by what it was."""
+        if share.is_collection:
+            return "garbage collection", {BLOCKED_BY: "garbage collection"}
+        place, name_file = share.place, self._tracer.name_file
+        if place is None:
+            return (callback, {BLOCKED_BY: callback}) if callback is not None else (parent.name, {})
+        if place.code is None:
+            # A task that is a library's coroutine and nothing else: where it was made is all of the user's there is.
+            attributes = {key: parent.attributes[key] for key in _WHERE if key in parent.attributes}
+            attributes[BLOCKED_BY] = callback or culprit(share)
+            file, line = attributes.get(CODE_FILE), attributes.get(CODE_LINE)
+            return callback or (f"{name_file(file)}:{line}" if isinstance(file, str) else parent.name), attributes
+        line = line_at(place.code, place.instruction)
+        function = "" if place.code.co_name.startswith(("<module>", "<cell line")) else f" {place.code.co_name}"
+        attributes = describe(place.code, line, name_file)
+        if share.is_rest:
+            del attributes[CODE_LINE]
+            return f"{name_file(place.code.co_filename)}{function}", attributes
+        attributes[BLOCKED_BY] = culprit(share)
+        return f"{name_file(place.code.co_filename)}:{line}{function}", attributes
+
+    def forget(self, until: float) -> None:
+        """Let go of what was seen until then: those steps are over and have their spans, or were too short for one."""
+        del self.looks[: bisect_right(self.looks, until, key=itemgetter(1))]
         del self.collections[:-100]
         self._blocks = [block for block in self._blocks if block.trace is not None and block.trace.is_running]
         if not self._blocks:
@@ -138,9 +154,9 @@ class Watchdog:
         if phase == "start":
             self._collection_began = now
         elif now - self._collection_began > _HELD:
-            for log, samples in self._loops():
-                if log.thread == threading.get_ident():
-                    samples.collections.append((self._collection_began, now))
+            # Whichever thread collects, the others wait.
+            for _, samples in self._loops():
+                samples.collections.append((self._collection_began, now))
 
 
 def _held(log: TaskLog) -> tuple[float, float]:
@@ -187,76 +203,14 @@ def _unread(descriptor: int) -> int:
 
 
 def _sample(log: TaskLog, samples: Samples, began: float) -> None:
-    frame = sys._current_frames().get(log.thread)
-    if log.mark[0] != began:
+    # The time first: C code that gets hold of the interpreter's lock in between is the next look's.
+    now = log.now()
+    if now - samples.last_look < (now - began) / 1000:
         return
-    stack: list[tuple[CodeType, int]] = []
-    while frame is not None and len(stack) < 60:
-        stack.append((frame.f_code, frame.f_lasti))
-        frame = frame.f_back
+    place = place_of(sys._current_frames().get(log.thread), Watchdog._on_collection.__code__)
+    if place is None or log.mark[0] != began:
+        return
     # It stands for the time since the look before: C code that holds the interpreter's lock lets nobody look meanwhile,
     # and is seen once, when it returns.
-    now = log.now()
-    time_since = now - max(began, samples.last_look)
+    samples.looks.append((max(began, samples.last_look), now, place))
     samples.last_look = now
-    samples.stacks.setdefault(began, Counter())[tuple(stack)] += max(1, round(time_since * 1e6))
-
-
-def _innermost(stacks: Counter[_Stack]) -> tuple[CodeType, int]:
-    """Return the user's innermost place, in the majority of the samples."""
-    places: Counter[tuple[CodeType, int]] = Counter()
-    for stack, count in stacks.items():
-        users = next((place for place in stack if is_users(place[0].co_filename)), stack[0])
-        places[users] += count
-    return places.most_common(1)[0][0]
-
-
-def _culprit(stacks: Counter[_Stack], code: CodeType, instruction: int) -> str:
-    """Return what the user's place called: the import or call that stands there, or the library's function."""
-    written = _written(code, instruction)
-    if _imports(stacks) and not written.startswith("from "):
-        return written if written.startswith("import ") else f"import on first use of {written or code.co_qualname}"
-    if written:
-        return written
-    stack = next(stack for stack, _ in stacks.most_common() if (code, instruction) in stack)
-    inner = stack[0][0]
-    return f"{inner.co_qualname} ({os.path.basename(inner.co_filename)})" if inner is not code else code.co_qualname  # noqa: PTH119
-
-
-def _imports(stacks: Counter[_Stack]) -> bool:
-    """Whether most of the samples were taken inside an import."""
-    importing = sum(
-        count
-        for stack, count in stacks.items()
-        if any(code.co_filename == "<frozen importlib._bootstrap>" for code, _ in stack)
-    )
-    return importing * 2 > stacks.total()
-
-
-def _written(code: CodeType, instruction: int) -> str:
-    """Return the call or import that an instruction stands for, as it is written, without its arguments."""
-    positions = list(code.co_positions())
-    first, last, column, stop = positions[instruction // 2]
-    if first is None or last is None or column is None or stop is None:
-        return ""
-    source = linecache.getline(code.co_filename, first).encode()
-    text = source[column : stop if first == last else None].decode(errors="replace").strip()
-    if text.startswith(("import ", "from ")):
-        return text
-    try:
-        expression = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return ""
-    return _name(expression.func) if isinstance(expression, ast.Call) else ""
-
-
-def _name(expression: ast.expr) -> str:
-    """Return a name as it is written, and nothing of any argument: those may be private."""
-    match expression:
-        case ast.Name(name):
-            return name
-        case ast.Attribute(value, attribute):
-            return f"{_name(value)}.{attribute}"
-        case ast.Call(function):
-            return f"{_name(function)}()"
-    return "…"

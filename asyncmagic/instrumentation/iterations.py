@@ -24,7 +24,6 @@ from asyncmagic.instrumentation.hooks import (
     watch_calls,
 )
 from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, UNKNOWN, TaskLog
-from asyncmagic.tracing.tracer import _current_span
 
 #: Seconds by which something must be late before it is dated back: finding out costs.
 _LATE = 0.005
@@ -205,8 +204,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 record.since = end
                 if task.done() and record.key in live:
                     finish(record, task)
-            elif end - start > threshold:
-                log.held.append((start, end, context.get(_current_span)))
+            elif end - start > threshold and mark[0] == start:
+                log.hold(start, end, handle._args[0] if callback is run_dated else handle)
             start = end
         mark[0] = 0.0
         if len(steps) > CHUNK:

@@ -61,6 +61,12 @@ def is_housekeeping(filename: str) -> bool:
     return filename.startswith(_OURS) or any(part in filename for part in _KERNEL)
 
 
+@lru_cache(maxsize=4096)
+def is_ours(filename: str) -> bool:
+    """Whether the file is asyncmagic's."""
+    return filename.startswith(_OURS)
+
+
 def is_wrapper(filename: str) -> bool:
     """Whether the file is an instrumentor's: its coroutines stand around those of a library that the user calls."""
     return filename.startswith(_WRAPPERS)

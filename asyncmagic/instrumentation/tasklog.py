@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
-from types import CellType, CodeType, CoroutineType, FrameType
+from functools import partial
+from types import BuiltinFunctionType, CellType, CodeType, CoroutineType, FrameType
 from typing import Any
 from weakref import ref
 
@@ -39,8 +40,8 @@ ENTERED = -3.0
 
 logger = logging.getLogger("asyncmagic")
 
-#: Start, end and current span of a callback that held the loop and was no step of a watched task.
-Held = tuple[float, float, Span | None]
+#: Start and end of what held the loop, whose span it belongs below, and its name if it was no step of a task.
+Held = tuple[float, float, Span | None, str | None]
 
 _read_span = _current_span.get
 _current_task = asyncio.current_task
@@ -228,6 +229,17 @@ class TaskLog:
         if record.since == began:
             record.since = self.now()
             self.steps.extend((record.index, ENTERED, began, record.since))
+
+    def hold(self, start: float, end: float, handle: Any) -> None:
+        """Note that the callback of a handle, or the step of a task that is not watched, held the loop."""
+        is_step = type(handle) is tuple
+        callback, context = (None, handle[2]) if is_step else (handle._callback, handle._context)
+        span: Span | None = context.get(_current_span)
+        is_step = is_step or isinstance(getattr(callback, "__self__", None), asyncio.Task)
+        if not is_step and span is not None and span.trace is not None:
+            # The task that asked for the call has only waited.
+            span = span.trace.root
+        self.held.append((start, end, span, None if is_step or callback is None else _called(callback)))
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
@@ -530,6 +542,13 @@ class TaskLog:
 
 def _name(coroutine: Any) -> str:
     return getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
+
+
+def _called(callback: Any) -> str:
+    while isinstance(callback, partial):
+        callback = callback.func
+    name = _name(callback)
+    return f"{callback.__module__}.{name}" if type(callback) is BuiltinFunctionType and callback.__module__ else name
 
 
 def _code(coroutine: Any) -> CodeType | None:

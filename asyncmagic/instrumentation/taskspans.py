@@ -30,7 +30,7 @@ class TaskSpans:
         """Bring the spans up to date with what has been appended."""
         self.log.ask_for_a_look()
         with self._collecting:
-            over = self.samples.steps_but(self.log.mark[0])
+            over = self.log.mark[0] or self.log.now()
             added, steps, ended, held = self.log.drain()
             changed, blocks = self._write_states(steps)
             for index in added:
@@ -41,8 +41,8 @@ class TaskSpans:
                 self._end(index)
             for index, span in changed.items():
                 self._update(index, span)
-            for start, end, blocker in (*blocks, *held):
-                self.samples.add_block(start, end, blocker or trace.root)
+            for start, end, blocker, callback in (*blocks, *held):
+                self.samples.add_block(start, end, blocker or trace.root, callback)
             self.samples.forget(over)
             self.samples.settle(trace)
             trace.dropped_spans += self.log.take_dropped()
@@ -77,7 +77,7 @@ class TaskSpans:
                 continue
             # A step around other steps ran the loop itself: that blocks nobody.
             if end - start >= threshold and before <= start and ready != ENTERED:
-                blocks.append((start, end, span))
+                blocks.append((start, end, span, None))
             before = start
             if not _write_step(span.states, _ns(ready), _ns(start), _ns(end), words):
                 unseen = span.attributes.get(STEPS_NOT_SHOWN, 0)

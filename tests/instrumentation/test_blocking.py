@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import asyncmagic
+from asyncmagic.instrumentation.looks import Place, shares
 from asyncmagic.instrumentation.loop import _watchers, instrument
 from asyncmagic.simulator import serve
 from asyncmagic.tracing import Span, Trace, Tracer
@@ -125,7 +127,7 @@ def test_a_step_that_was_long_and_blocked_nobody_leaves_nothing_behind() -> None
                 time.sleep(0.3)
                 await asyncio.sleep(0)
             trace.collect()
-            assert [samples.stacks for _, samples in _watchers[tracer]._loops()] == [{}]
+            assert [samples.looks for _, samples in _watchers[tracer]._loops()] == [[]]
             tracer.end_trace(trace)
             return trace
 
@@ -163,6 +165,122 @@ def test_a_garbage_collection_is_named() -> None:
 
     (block,) = blocks(traced(main))
     assert block.name == "garbage collection"
+
+
+def parts(trace: Trace) -> list[tuple[str, float]]:
+    """The names of the blocks, and their lengths in tenths of seconds."""
+    return [(block.name, round(((block.end or 0) - block.start) / 1e8)) for block in blocks(trace)]
+
+
+def test_a_step_is_shared_among_its_lines() -> None:
+    def two_lines() -> None:
+        time.sleep(0.2)
+        time.sleep(0.3)
+
+    async def guilty() -> None:
+        await asyncio.sleep(0.01)
+        two_lines()
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(guilty(), name="guilty")
+
+    trace, first = traced(main), two_lines.__code__.co_firstlineno
+    here = Path(__file__).name
+    assert parts(trace) == [(f"{here}:{first + 1} two_lines", 2), (f"{here}:{first + 2} two_lines", 3)]
+    one, other = blocks(trace)
+    assert one.end == other.start
+
+
+def test_a_garbage_collection_has_its_own_part_only() -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.me = self
+
+        def __del__(self) -> None:
+            time.sleep(0.2)
+
+    async def litter() -> None:
+        Slow()
+        gc.collect()
+        time.sleep(0.3)
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(litter())
+
+    line = litter.__code__.co_firstlineno + 3
+    (collecting, its_length), (sleeping, length) = parts(traced(main))
+    # What there is to collect is that of all tests.
+    assert (collecting, sleeping, length) == ("garbage collection", f"{Path(__file__).name}:{line} litter", 3)
+    assert its_length >= 2
+
+
+def test_a_callback_that_blocks_is_named_and_not_the_task_that_asked_for_it() -> None:
+    async def innocent() -> None:
+        asyncio.get_running_loop().call_later(0.02, partial(time.sleep, 0.2))
+        await asyncio.sleep(0.05)
+
+    async def main(tracer: Tracer) -> None:
+        with tracer.span("agent"):
+            await asyncio.create_task(innocent(), name="innocent")
+
+    trace = traced(main)
+    (block,) = blocks(trace)
+    assert (block.name, block.attributes, block.parent_id) == (
+        "time.sleep",
+        {BLOCKED_BY: "time.sleep"},
+        trace.root.span_id,
+    )
+
+
+def test_a_task_that_is_a_librarys_coroutine_is_named_by_where_it_was_made() -> None:
+    async def main(_: Tracer) -> None:
+        reader = asyncio.StreamReader(limit=1 << 30)
+        reader.feed_data(b"x" * 300_000_000 + b"\n")
+        await asyncio.sleep(0)
+        await asyncio.create_task(reader.readuntil(b"\n"))
+
+    line = main.__code__.co_firstlineno + 4
+    block = blocks(traced(main))[-1]
+    assert (block.name, block.attributes[CODE_LINE]) == (f"{Path(__file__).name}:{line}", line)
+    assert str(block.attributes[BLOCKED_BY]).endswith(" (streams.py)")
+
+
+def test_starting_many_agents_is_not_blamed_on_the_one_who_wants_them() -> None:
+    async def agent() -> None:
+        await asyncio.sleep(0.01)
+
+    asyncmagic.run(*(agent() for _ in range(5_000)))
+    trace = asyncmagic.last_trace()
+    assert trace is not None
+    assert {block.name for block in blocks(trace)} <= {"garbage collection"}
+
+
+PLACES = {
+    name: Place(compile("\n" * line + "x", "cell.py", "exec"), 0, compile("", "cell.py", "exec"), False, name == "ours")
+    for line, name in enumerate(("a", "b", "c", "d", "ours"))
+}
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        # What was seen last went on until the end, unless it would have been seen again.
+        ([(0.0, 0.1, "a"), (0.1, 0.2, "b")], [("a", 0.1), ("b", 0.12)]),
+        ([(0.0, 0.05, "a")], [("a", 0.05), (None, 0.17)]),
+        ([], [(None, 0.22)]),
+        # What took a moment goes to the line that took most, and has a part where it is much together.
+        ([(0.0, 0.01, "b"), (0.01, 0.2, "a")], [("a", 0.22)]),
+        ([(0.0, 0.16, "a"), (0.16, 0.184, "b"), (0.184, 0.198, "c"), (0.198, 0.21, "d")], [("a", 0.16), ("b", 0.06)]),
+        # Not so asyncmagic's own time.
+        ([(0.0, 0.01, "ours"), (0.01, 0.2, "a")], [("ours", 0.01), ("a", 0.21)]),
+    ],
+)
+def test_the_parts_of_a_step_are_as_long_as_the_step(
+    looks: list[tuple[float, float, str]], expected: list[tuple[str | None, float]]
+) -> None:
+    found = shares([(since, taken, PLACES[name]) for since, taken, name in looks], 0.0, 0.22, [], 0.025)
+    names = {place: name for name, place in PLACES.items()}
+    assert [(names[share.place] if share.place else None, round(share.seconds, 6)) for share in found] == expected
 
 
 def test_a_block_outside_of_any_task_belongs_to_the_cell() -> None:
