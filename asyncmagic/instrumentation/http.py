@@ -209,13 +209,14 @@ def _headers(response: Any) -> dict[str, str]:
 
 
 def _full_pool(client: Any, url: Any) -> int | None:
-    """Return how many connections the client may open, if it has opened that many."""
+    """Return how many connections the client may open, if it has that many requests under way."""
     transport = (
         client._transport_for_url(url) if getattr(client, "_mounts", None) else getattr(client, "_transport", None)
     )
     pool = getattr(transport, "_pool", None)
     most = getattr(pool, "_max_connections", None)
-    return most if most is not None and len(getattr(pool, "_connections", ())) >= most else None
+    # Not by its connections: one that is about to be taken still looks free.
+    return most if most is not None and len(getattr(pool, "_requests", ())) >= most else None
 
 
 #: The last thing worth noting. After it the extension is taken out: httpcore looks for it at every step.
