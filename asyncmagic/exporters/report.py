@@ -12,6 +12,7 @@ from asyncmagic.tracing.analysis import (
     AgentFigures,
     Percentiles,
     Summary,
+    first_token,
     first_token_words,
     latency,
     progress,
@@ -205,10 +206,10 @@ def _reason(attempt: Span) -> str:
 
 def _pace(call: Span) -> str:
     """Return the tokens a second while the answer was streamed, or over the whole call where it came at once."""
-    tokens, first = call.attributes.get(semconv.OUTPUT_TOKENS), call.attributes.get(semconv.FIRST_CHUNK)
+    tokens = call.attributes.get(semconv.OUTPUT_TOKENS)
     if not isinstance(tokens, int) or call.end is None:
         return ""
-    seconds = (call.end - call.start) / 1e9 - (first if isinstance(first, int | float) else 0.0)
+    seconds = latency(call) - (first_token(call) or 0.0)
     return f"{tokens / seconds:,.0f}" if seconds > 0 else ""
 
 

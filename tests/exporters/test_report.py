@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from asyncmagic.exporters.report import to_report
 from asyncmagic.tracing import semconv
 from tests.exporters.test_text import run
@@ -61,3 +63,15 @@ def test_what_a_full_trace_did_not_keep_is_said() -> None:
     script.span("a", 0, 10)
     script.span("b", 0, 10)
     assert "  not kept      1 span" in to_report(script.end(10)).splitlines()
+
+
+def test_a_model_is_as_fast_as_it_was_though_its_answer_was_read_late() -> None:
+    script = Script()
+    late = {
+        semconv.OUTPUT_TOKENS: 20,
+        semconv.FIRST_CHUNK: 1.0,
+        semconv.BLOCKED_TIME: 0.7,
+        semconv.BLOCKED_TIME_TO_END: 0.2,
+    }
+    script.chat(script.trace.root, 0, 1000, 1000, attributes=late)
+    assert re.search(r"0.80 s +0.30 s model \+ 0.70 s your loop +40\b", to_report(script.end(1000), width=120))
