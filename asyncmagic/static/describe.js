@@ -24,9 +24,12 @@ export function facts(store, id) {
   add("model", a["gen_ai.response.model"] ?? a["gen_ai.request.model"]);
   add("tokens", tokens(a));
   const output = a["gen_ai.usage.output_tokens"];
-  if (output && store.first[id] < end) add("speed", `${Math.round(output / ((end - store.first[id]) / 1e6))} tokens/s`);
+  // From the first token to the last, without what a blocked loop added between them.
+  const answering = (end - store.first[id]) / 1e6 - (a["asyncmagic.blocked_time_to_end"] ?? 0) + (a["asyncmagic.blocked_time"] ?? 0);
+  if (output && answering > 0) add("speed", `${Math.round(output / answering)} tokens/s`);
   add("cost", a["asyncmagic.cost"] !== undefined ? `$${Number(a["asyncmagic.cost"]).toPrecision(2)}` : "");
   add("status", a["http.response.status_code"]);
+  add("led to", a["asyncmagic.followed_by"]);
   const attempts = store.attempts.get(id) ?? [];
   if (attempts.length) add("attempts", attemptWords(store, attempts));
   const wait = a["asyncmagic.connection_wait"];

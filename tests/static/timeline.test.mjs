@@ -76,6 +76,14 @@ test("a call is told with its first token, tokens and attempts", () => {
   assert.match(sentence(store, 2), /^history, task of history: failed, .*error ValueError: no$/);
 });
 
+test("a model is as fast as it was though a blocked loop read its answer late; a redirect says where it led", () => {
+  const store = run();
+  const said = store.attributes(3);
+  store.attributes = () => ({ ...said, "asyncmagic.blocked_time": 0.1, "asyncmagic.blocked_time_to_end": 0.3, "asyncmagic.followed_by": "http://b/" });
+  const told = new Map(facts(store, 3));
+  assert.deepEqual(["first token", "speed", "led to"].map((name) => told.get(name)), ["0.10 s model + 0.10 s your loop", "200 tokens/s", "http://b/"]);
+});
+
 test("the table says of each agent what the picture says", () => {
   assert.deepEqual(tableOf(run()), [["facts", "done", "0 µs", "1.0 s", "1", "1,280", "0.20 s", "2", ""], ["history", "failed", "0 µs", "2.0 s", "", "", "", "", "ValueError: no"]]);
 });
