@@ -10,6 +10,7 @@ import threading
 import time
 from array import array
 from asyncio import AbstractEventLoop
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -35,7 +36,7 @@ INDEX = 1 << 32
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
 UNKNOWN, LOOK = -1.0, -2.0
-#: Or the rest of a step from within which its task was adopted.
+#: Or the rest of a step from within which its task was adopted, and of which the end is not known well.
 ENTERED = -3.0
 
 logger = logging.getLogger("asyncmagic")
@@ -222,13 +223,20 @@ class TaskLog:
         self.adopted.add(record.index)
         span.states = StateLog()
         span.states.append(round(began * 1e9), "running")
-        # The step that runs now began without us, and will end unseen.
-        loop.call_soon(self._entered, record, began, context=Context())
+        # The step that runs now began without us, and will end unseen: what comes next tells when.
+        queue = getattr(loop, "_ready", None)
+        if isinstance(queue, deque):
+            self.mark[0] = began
+            queue.appendleft(asyncio.Handle(self._entered, (record, began, UNKNOWN), loop, Context()))
+        else:
+            loop.call_soon(self._entered, record, began, ENTERED, context=Context())
 
-    def _entered(self, record: TaskRecord, began: float) -> None:
+    def _entered(self, record: TaskRecord, began: float, ready: float) -> None:
+        if self.mark[0] == began:
+            self.mark[0] = 0.0
         if record.since == began:
             record.since = self.now()
-            self.steps.extend((record.index, ENTERED, began, record.since))
+            self.steps.extend((record.index, ready, began, record.since))
 
     def hold(self, start: float, end: float, handle: Any) -> None:
         """Note that the callback of a handle, or the step of a task that is not watched, held the loop."""

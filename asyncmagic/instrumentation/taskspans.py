@@ -25,6 +25,8 @@ class TaskSpans:
         self.samples = samples
         self._tracer = log.tracer
         self._collecting = threading.RLock()
+        #: Until when the step that runs has been told of.
+        self._told = 0.0
 
     def collect(self, trace: Trace) -> None:
         """Bring the spans up to date with what has been appended."""
@@ -41,7 +43,7 @@ class TaskSpans:
                 self._end(index)
             for index, span in changed.items():
                 self._update(index, span)
-            for start, end, blocker, callback in (*blocks, *held):
+            for start, end, blocker, callback in (*blocks, *held, *self._held_so_far()):
                 self.samples.add_block(start, end, blocker or trace.root, callback)
             self.samples.forget(over)
             self.samples.settle(trace)
@@ -75,15 +77,33 @@ class TaskSpans:
                 if span.states and span.states.last()[:2] == (_ns(end), "waiting"):
                     span.states.amend("waiting", words)
                 continue
-            # A step around other steps ran the loop itself: that blocks nobody.
+            # A step around other steps ran the loop itself: that blocks nobody. One in which a trace began is that
+            # trace's from there on.
             if end - start >= threshold and before <= start and ready != ENTERED:
-                blocks.append((start, end, span, None))
+                begun = max(start, span.start / 1e9) if index in self.log.adopted else start
+                if end - begun >= threshold and end > self._told:
+                    blocks.append((max(begun, self._told), end, span, None))
             before = start
             if not _write_step(span.states, _ns(ready), _ns(start), _ns(end), words):
                 unseen = span.attributes.get(STEPS_NOT_SHOWN, 0)
                 assert isinstance(unseen, int)
                 span.attributes[STEPS_NOT_SHOWN] = unseen + 1
         return changed, blocks
+
+    def _held_so_far(self) -> list[Held]:
+        """Return the step from within which somebody asks, perhaps to end the trace: what comes after is not its."""
+        start, loop = self.log.mark[0], self.log.loop()
+        if not start or loop is None or asyncio._get_running_loop() is not loop:
+            return []
+        record, now = self.log.live.get(id(asyncio.current_task(loop))), self.log.now()
+        if record is None or now - max(start, self._told) < self._tracer.blocking_threshold:
+            return []
+        span = self.log.span(record.index)
+        begun = max(start, self._told, span.start / 1e9 if record.index in self.log.adopted else 0.0)
+        if now - begun < self._tracer.blocking_threshold:
+            return []
+        self._told = now
+        return [(begun, now, span, None)]
 
     def _show_running(self, changed: dict[int, Span]) -> None:
         """Show the step that runs now, if it has been running for long or is the cell's: its end may be far away."""

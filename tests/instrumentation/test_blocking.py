@@ -283,6 +283,58 @@ def test_the_parts_of_a_step_are_as_long_as_the_step(
     assert [(names[share.place] if share.place else None, round(share.seconds, 6)) for share in found] == expected
 
 
+@pytest.mark.parametrize("step", ["first", "last", "only"])
+def test_blocking_in_the_step_in_which_a_trace_begins_or_ends_is_that_traces(step: str) -> None:
+    async def other() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+
+    async def cell() -> Trace:
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0.02)
+        time.sleep(0.2)
+        with asyncmagic.trace() as trace:
+            if step == "last":
+                await asyncio.sleep(0.01)
+            time.sleep(0.3)
+            if step == "first":
+                await asyncio.sleep(0.01)
+        time.sleep(0.4)
+        await task
+        assert isinstance(trace, Trace)
+        return trace
+
+    trace = asyncio.run(cell())
+    line = cell.__code__.co_firstlineno + 7
+    assert parts(trace) == [(f"{Path(__file__).name}:{line} cell", 3)]
+    (block,) = blocks(trace)
+    assert trace.root.end is not None and block.end is not None
+    assert trace.root.start <= block.start < block.end <= trace.root.end
+
+
+def test_a_trace_beside_another_has_only_its_own_part_of_a_step() -> None:
+    async def other() -> None:
+        with asyncmagic.trace("other"):
+            await asyncio.sleep(1)
+
+    async def cell() -> Trace:
+        with asyncmagic.trace("before"):
+            await asyncio.sleep(0)
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0.02)
+        with asyncmagic.trace("before"):
+            time.sleep(0.2)
+        time.sleep(0.2)
+        with asyncmagic.trace() as trace:
+            time.sleep(0.3)
+            await asyncio.sleep(0.01)
+        task.cancel()
+        assert isinstance(trace, Trace)
+        return trace
+
+    assert [length for _, length in parts(asyncio.run(cell()))] == [3]
+
+
 def test_a_block_outside_of_any_task_belongs_to_the_cell() -> None:
     async def main(_: Tracer) -> None:
         asyncio.get_running_loop().call_soon(time.sleep, 0.2)
