@@ -46,6 +46,14 @@ def test_uvloop_hides_callbacks_and_when_something_became_ready(current: Any) ->
     assert (said(CALLBACKS), said(READY)) == (True, True)
 
 
+def test_what_is_the_standard_librarys_is_watched_from_the_start() -> None:
+    lines = report(Session()).splitlines()
+    assert [line for line in lines if line.split()[1] in ("loop", "threads")] == [
+        "ok  loop is watched while something is traced",
+        "ok  threads is watched while something is traced",
+    ]
+
+
 def test_trio_is_named_where_it_is_imported(current: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     current(asyncio.SelectorEventLoop())
     monkeypatch.delitem(sys.modules, "trio", raising=False)

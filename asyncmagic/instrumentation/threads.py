@@ -17,8 +17,8 @@ from weakref import WeakKeyDictionary
 from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
 from asyncmagic.instrumentation.places import is_housekeeping, is_loop, is_users, library
 from asyncmagic.instrumentation.processes import Line
+from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Kind, Span
-from asyncmagic.tracing.semconv import LIBRARY, POOL, THREAD_NAME
 from asyncmagic.tracing.tracer import Tracer, _current_span
 
 _Function = Callable[..., Any]
@@ -63,13 +63,13 @@ class Threads(Watcher):
             return None
         name = getattr(work, "__qualname__", None) or type(work).__qualname__
         span = self.tracer.start_span(name, kind=kind, parent=parent, state="queued")
-        self.tracer.set_attributes(span, {POOL: pool, LIBRARY: _library(code, parent)})
+        self.tracer.set_attributes(span, {semconv.POOL: pool, semconv.LIBRARY: _library(code, parent)})
         return span
 
     @guarded
     def run(self, span: Span) -> None:
         if span.kind == "thread":
-            self.tracer.set_attributes(span, {THREAD_NAME: threading.current_thread().name})
+            self.tracer.set_attributes(span, {semconv.THREAD_NAME: threading.current_thread().name})
         self.tracer.set_state(span, "running")
 
     @guarded
@@ -220,7 +220,7 @@ def _library(code: CodeType | None, parent: Span) -> str | None:
             return name
         frame = frame.f_back
     # A coroutine such as `asyncio.to_thread` is the whole task: it is whose the task is.
-    made_by = parent.attributes.get(LIBRARY)
+    made_by = parent.attributes.get(semconv.LIBRARY)
     return made_by if isinstance(made_by, str) else None
 
 
