@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import selectors
 import sys
 from collections.abc import Iterator
@@ -71,6 +72,9 @@ def loop() -> Iterator[VirtualLoop]:
         yield runner.get_loop()
 
 
+_SHELLS: list[InteractiveShell] = []
+
+
 @pytest.fixture
 def shell(loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
     """A fresh IPython shell that keeps no history and runs its cells on the virtual loop: `shell.run_cell(source)`."""
@@ -89,6 +93,9 @@ def shell(loop: VirtualLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     finally:
         shell.restore_sys_module_state()
         InteractiveShell.clear_instance()
+        # It lives on, with coroutines that nobody awaited, but need not take half a second to clean up in the end.
+        atexit.unregister(shell.atexit_operations)
+        _SHELLS.append(shell)
 
 
 @pytest.fixture
