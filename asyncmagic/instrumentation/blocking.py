@@ -53,7 +53,7 @@ class Samples:
         `callback` is what was called where no task did. What asyncmagic itself did there is left out.
         """
         threshold = self._tracer.blocking_threshold
-        found = shares(self._seen(start, end), start, end, self.collections, threshold / 4)
+        found = shares(self._seen(start, end), start, end, self.collections, threshold / 2)
         ours = sum(share.seconds for share in found if share.is_ours)
         if ours and end - start - ours < threshold:
             return

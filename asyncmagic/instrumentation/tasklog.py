@@ -224,9 +224,9 @@ class TaskLog:
         span.states = StateLog()
         span.states.append(round(began * 1e9), "running")
         # The step that runs now began without us, and will end unseen: what comes next tells when.
+        self.mark[0] = began
         queue = getattr(loop, "_ready", None)
         if isinstance(queue, deque):
-            self.mark[0] = began
             queue.appendleft(asyncio.Handle(self._entered, (record, began, UNKNOWN), loop, Context()))
         else:
             loop.call_soon(self._entered, record, began, ENTERED, context=Context())

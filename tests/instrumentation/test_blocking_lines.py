@@ -62,6 +62,14 @@ def later(act: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return helpers.submit(acting)
 
 
+@pytest.fixture(autouse=True)
+def only_asked_for_collections() -> Iterator[None]:
+    """A collection has a part of its own in a step that is long, and of the garbage of all tests it may be long."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 # Kept ready, since starting a thread holds the loop as well.
 helpers = ThreadPoolExecutor(1)
 helpers.submit(int).result()
