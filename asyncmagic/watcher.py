@@ -200,6 +200,8 @@ class CellWatcher:
 
     def _show_blocks(self, trace: Trace) -> None:
         """Say which lines of the user's cells held the loop, where the checks did not see it coming."""
+        if {state for _, state, _ in trace.root.states or ()} == {"running"}:
+            return  # The cell awaited nothing: plain code holds the loop, and is not to be told so.
         foreseen = {(source, diagnostic.line) for diagnostic, source in self._said.items()}
         for (file, line), seconds in blocking_lines(trace).items():
             label, source = self._cells.get(file, ("", ""))

@@ -63,3 +63,11 @@ def test_a_plain_await_says_what_the_cell_waited_for(bare_kernel: Kernel) -> Non
             ("running", None),
         ]
     ), said.stdout
+
+
+def test_a_traced_cell_of_plain_code_is_not_told_that_it_holds_the_loop(bare_kernel: Kernel) -> None:
+    bare_kernel.run("import asyncio, asyncmagic, time\n%load_ext asyncmagic\n%asynctrace on")
+    plain = bare_kernel.run("time.sleep(0.2)")
+    mixed = bare_kernel.run("await asyncio.sleep(0.01)\nhold = time.sleep\nhold(0.2)")
+    warned = ["blocking-call" in str(cell.displays) for cell in (plain, mixed)]
+    assert (warned, plain.stdout.endswith("loop blocked 0.20 s\n")) == ([False, True], True)
