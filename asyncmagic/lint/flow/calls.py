@@ -119,7 +119,7 @@ class Calls(Instances):
         if handler is not None:
             return handler(self, call, owner)
         if objects.is_a(obj, type):
-            if name.partition(".")[0] in ("pandas", "numpy"):
+            if name.partition(".")[0] in SHOWING_MODULES:
                 self.use_as_data(call)
             return self.instantiate(call, obj)
         root = (name or objects.qualified_name(type(obj))).partition(".")[0]
