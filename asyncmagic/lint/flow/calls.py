@@ -206,6 +206,10 @@ class Calls(Instances):
         if isinstance(declared, Awaitable) and declared.kind == "coroutine":
             return self.coroutine(call, declared.result)
         value = self.fresh(result(), call, is_remembered=True)
+        if isinstance(value, Awaitable):
+            # What a decorator passes on as **kwargs says nothing of the stream: this call does.
+            brings = value.result
+            value.result = lambda: _by_stream(call, brings())
         return Plain() if value is None and self._has_async_twin(function, owner) else value
 
     def _has_async_twin(self, function: types.FunctionType, owner: Value | None) -> bool:
