@@ -77,10 +77,11 @@ def test_what_the_reader_of_a_stream_starts_is_its_own(book: Notebook) -> None:
 def test_the_blocking_calls_are_seen_too(book: Notebook) -> None:
     assert outline(book.trace("a = asyncio.to_thread(agent('a', [look_up]).invoke, question())")) == tree("""
         a
-            invoke_agent a
-                chat gpt-5
-                    POST /v1/chat/completions
-                execute_tool look_up · failed: LookupError
-                chat gpt-5
-                    POST /v1/chat/completions
+            Pregel.invoke (thread)
+                invoke_agent a
+                    chat gpt-5
+                        POST /v1/chat/completions
+                    execute_tool look_up · failed: LookupError
+                    chat gpt-5
+                        POST /v1/chat/completions
     """)
