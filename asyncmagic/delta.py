@@ -45,10 +45,12 @@ class DeltaWriter:
         keeps_content: bool = False,
         kept: frozenset[str] | None = None,
         step: int = 1,
+        is_live: bool = False,
     ) -> None:
         self.layout = layout
         self._dropped = frozenset[str]() if keeps_content else _CONTENT
         self._step = step  # of time, in microseconds
+        self._is_live = is_live  # of spans that no row has room for, a live reader gets the times alone
         self._kept = kept  # of spans that went well only these attributes, or all
         self._texts: list[str] = []
         self._texts_sent = 0
@@ -71,13 +73,15 @@ class DeltaWriter:
             if not known or self._records[index] != record:
                 self._records[index] = record
                 records.append((index, record))
+            if self._is_hidden(index):
+                continue
             told = self._tell(index, span)
             if self._told[index] != told and told is not None:
                 self._told[index] = told
                 if fact := self._fact(span, *told):
                     facts.append([index, *fact])
         changed_rows, self.layout.changed_rows = self.layout.changed_rows, set()
-        states = [change for index in indexes for change in self._states(index, now)]
+        states = [change for index in indexes if not self._is_hidden(index) for change in self._states(index, now)]
         return self._pack(header, records, facts, states, sorted(changed_rows), now)
 
     def write_all(self, header: Mapping[str, Any], *, now: int) -> bytes:
@@ -88,6 +92,9 @@ class DeltaWriter:
         self._states_sent.clear()
         self.layout.changed_rows = set(range(len(self.layout.rows)))
         return self.write(range(len(self.layout.spans)), {**header, "all": 1}, now=now)
+
+    def _is_hidden(self, index: int) -> bool:
+        return self._is_live and self.layout.sub[index] < 0 and self.layout.spans[index].kind != "blocked"
 
     def _grow(self, index: int) -> None:
         while len(self._records) <= index:

@@ -84,7 +84,7 @@ class TimelineWidget(anywidget.AnyWidget):
     def on_start(self, span: Span) -> None:
         if self._trace is None and span.trace is not None:
             self._trace = span.trace
-            self._writer = DeltaWriter(self._layout, keeps_content=span.trace.keeps_content)
+            self._writer = DeltaWriter(self._layout, keeps_content=span.trace.keeps_content, is_live=True)
         self._changed.append(span)
 
     def on_update(self, span: Span) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asyncmagic.delta import DeltaWriter, write_trace
-from asyncmagic.layout import Layout
+from asyncmagic.layout import MAX_SUBS, Layout
 from asyncmagic.tracing import Trace, semconv
 from tests.timelines import HOSTILE, Script, hostile, ms, queue, workshop
 
@@ -106,6 +106,23 @@ def test_what_did_not_change_is_not_sent():
     everything = range(len(trace.spans))
     writer.write(everything, {"seq": 0}, now=trace.end)
     assert len(writer.write(everything, {"seq": 1}, now=trace.end)) < 60
+
+
+def test_what_no_row_has_room_for_is_sent_live_with_its_times_alone():
+    script = Script()
+    agent = script.start("agent", 0)
+    for number in range(MAX_SUBS + 5):
+        script.span(f"step {number}", 1, 9, "span", agent, attributes={"n": number})
+    trace = script.end(10)
+    layout = Layout.of(trace)
+    everything = range(len(layout.spans))
+    live, whole = (
+        read(DeltaWriter(layout, is_live=is_live).write(everything, {"seq": 0}, now=trace.end))["trace"]["spans"]
+        for is_live in (True, False)
+    )
+    plain = [{key: value for key, value in span.items() if key != "attributes"} for span in whole]
+    assert [{key: value for key, value in span.items() if key != "attributes"} for span in live] == plain
+    assert sum("attributes" in span for span in whole) - sum("attributes" in span for span in live) == 6
 
 
 def test_hostile_text_arrives_as_text():

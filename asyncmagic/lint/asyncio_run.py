@@ -29,6 +29,7 @@ _RUNNERS = frozenset(
 )
 #: Libraries' own `asyncio.run`, each beside an async method without `_sync`.
 _BLOCKING_WRAPPERS = ("agents.run.", "pydantic_ai.")
+_CALLERS = frozenset(f"builtins.{name}" for name in ("map", "filter", "sorted", "min", "max")) | {"_functools.reduce"}
 _METHODS = frozenset({"run_until_complete", "run_forever"})
 
 
@@ -49,6 +50,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     for node, call in cell.flow.calls.items():
         function = cell.function_of(node)
         runs_here = function is None or isinstance(function, ast.AsyncFunctionDef) or function in on_loop
+        runs_here = runs_here or _is_called_here(cell, function)
         if not runs_here or _is_guarded(cell, node) or is_dead(cell, node):
             continue
         if cell.is_agents and function is None:
@@ -118,10 +120,19 @@ def _is_guarded(cell: Cell, node: ast.Call) -> bool:
             text = ast.unparse(parent.test)
             if "is_running" in text or "running_loop" in text:
                 return True
-        if isinstance(parent, ast.Lambda):
+        if isinstance(parent, ast.Lambda) and not _is_called_here(cell, parent):
             return True
         child = parent
     return False
+
+
+def _is_called_here(cell: Cell, function: ast.AST | None) -> bool:
+    """Whether a lambda is given to what calls it in this very thread."""
+    above = cell.parents.get(function) if isinstance(function, ast.Lambda) else None
+    node = cell.parents.get(above) if isinstance(above, ast.keyword) else above
+    call = cell.flow.calls.get(node) if isinstance(node, ast.Call) else None
+    name = function_name(call.function) if call is not None else ""
+    return name in _CALLERS or name.startswith("pandas.")
 
 
 def _copes(handler: ast.ExceptHandler) -> bool:

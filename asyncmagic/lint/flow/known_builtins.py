@@ -140,7 +140,7 @@ def _collects(kind: type | None) -> Handler:
         if given is None and not call.args:
             return Box(kind, [])
         flow.use(given, call.node, "iterated over", is_certain=True)
-        if isinstance(given, Box):
+        if isinstance(given, Box) and given.kind is not dict:
             return Box(kind, list(given.items), given.keys if kind in (list, tuple) else None, given.is_shared)
         item = element(flow, given)
         return Box(kind, [item]) if item is not None or kind is not None else None
@@ -152,9 +152,10 @@ def _sorted(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     given = call.argument(0)
     flow.use(given, call.node, "iterated over", is_certain=True)
     _calls_key(flow, call)
-    if "key" not in call.keywords:
+    is_box = isinstance(given, Box) and given.kind is not dict
+    if "key" not in call.keywords and (is_box or not isinstance(given, Box)):
         flow.use_elements(given, call.node, "compared", is_certain=True)
-    return Box(list, list(given.items)) if isinstance(given, Box) else Box(list, [element(flow, given)])
+    return Box(list, list(given.items)) if isinstance(given, Box) and is_box else Box(list, [element(flow, given)])
 
 
 def _calls_key(flow: Calls, call: Call) -> None:
@@ -379,6 +380,7 @@ def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 
 def _update(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.use(call.argument(0), call.node, "read as a mapping", is_certain=True)
     if any(True for value in call.values for _ in flow.held(value)):
         owner = flow.opened(owner)
     if not isinstance(owner, Box) or owner.is_shared or call.has_unknown_keywords:

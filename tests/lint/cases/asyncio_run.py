@@ -121,3 +121,16 @@ def cli():
 # %% ok
 import subprocess
 subprocess.run(["true"])
+# %%
+values = [*map(lambda x: asyncio.run(fetch(x)), [1, 2])]  # expect: asyncio-run
+# %%
+values = sorted([2, 1], key=lambda x: asyncio.run(fetch(x)))  # expect: asyncio-run
+# %%
+import pandas as pd
+column = pd.Series([1, 2]).apply(lambda x: asyncio.run(fetch(x)))  # expect: asyncio-run
+# %% ok
+values = await asyncio.to_thread(lambda: asyncio.run(fetch(1)))
+# %% ok
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as pool:
+    values = list(pool.map(lambda x: asyncio.run(fetch(x)), [1, 2]))
