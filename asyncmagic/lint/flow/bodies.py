@@ -6,7 +6,7 @@ import ast
 import dataclasses
 
 from asyncmagic.lint.flow.ledger import Call, Frame, Ledger, is_declared_data
-from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, body_of, facts, is_stub, positional
+from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, body_of, facts, is_placeholder, positional
 from asyncmagic.lint.flow.values import (
     Awaitable,
     Box,
@@ -39,7 +39,7 @@ class Bodies(Ledger):
         """Run through the function's body and return what it returns (or yields)."""
         node = function.node
         is_too_far = len(self.frames) >= _MAX_DEPTH or (function.is_library and self.is_hurried)
-        if is_too_far or is_stub(node) or any(frame.node is node for frame in self.frames):
+        if is_too_far or is_placeholder(node) or any(frame.node is node for frame in self.frames):
             self.hand_over_unseen(call, owner)
             return None
         scope = self.function_scope(function)

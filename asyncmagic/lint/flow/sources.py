@@ -210,18 +210,23 @@ def free_names(node: FunctionNode) -> frozenset[str]:
     return frozenset((loads | found.captured) - found.local)
 
 
-def is_stub(node: FunctionNode) -> bool:
-    """Whether the body only stands for what others write: `...`, `raise NotImplementedError`, or an abstract method."""
+def is_placeholder(node: FunctionNode) -> bool:
+    """Whether the user's function says itself that what it does is written elsewhere, as in a Protocol or a base class.
+
+    Running through it would tell nothing: it is abstract, or there is nothing in it but a text, `...`, or the raising
+    of `NotImplementedError`.
+    """
     if isinstance(node, ast.Lambda):
         return False
     if any("abstractmethod" in ast.unparse(decorator) for decorator in node.decorator_list):
         return True
-    body = node.body[1:] if _is_text(node.body[0]) else node.body
-    if not body:
-        return False
-    last = body[0]
-    is_dots = isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
-    return len(body) == 1 and (is_dots or (isinstance(last, ast.Raise) and "NotImplemented" in ast.unparse(last)))
+    rest = node.body[1:] if _is_text(node.body[0]) else node.body
+    return all(_says_nothing(statement) for statement in rest)
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    is_dots = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is ...
+    return is_dots or (isinstance(node, ast.Raise) and "NotImplemented" in ast.unparse(node))
 
 
 def _is_text(node: ast.stmt) -> bool:

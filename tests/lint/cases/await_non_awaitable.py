@@ -155,12 +155,26 @@ fn = random.choice([fetch, fetch])
 await fn()
 # %% ok
 class Base:
-    def go(self): raise NotImplementedError
+    def go(self): ...
 class Impl(Base):
     async def go(self): return 1
 async def run(b: Base):
     return await b.go()
 await run(Impl())
+# %% ok
+class Base:
+    def go(self):
+        """Do it."""
+class Impl(Base):
+    async def go(self): return 1
+async def run(b: Base):
+    return await b.go()
+await run(Impl())
+# %%
+class Base:
+    def go(self): pass
+async def run(b: Base):
+    return await b.go()  # expect: await-non-awaitable
 # %% setup everyday
 # %%
 await print("x")  # expect: await-non-awaitable

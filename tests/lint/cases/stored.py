@@ -740,3 +740,29 @@ class Listener:
         if future := self._future:
             future.cancel()
 Listener().close()
+# %% ok
+class Base:
+    def submit(self, job): raise NotImplementedError
+class Queue(Base):
+    def submit(self, job): jobs.append(job)
+def schedule(b: Base):
+    b.submit(fetch(1))
+# %% ok
+from abc import abstractmethod
+class Base:
+    @abstractmethod
+    def submit(self, job): return None
+def schedule(b: Base):
+    b.submit(fetch(1))
+# %% ok
+class Base:
+    def submit(self, job):
+        """Take a job."""
+        ...
+def schedule(b: Base):
+    b.submit(fetch(1))
+# %%
+class Base:
+    def submit(self, job): print("ignored")
+def schedule(b: Base):
+    b.submit(fetch(1))  # expect: missing-await
