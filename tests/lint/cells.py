@@ -42,7 +42,8 @@ class MarkedCell:
 def marked_cells() -> list[MarkedCell]:
     """The cells of `cases/*.py`: parts that begin with `# %%`, marks such as `# expect: missing-await`.
 
-    `# %% setup` is what runs before the cells below it; `# %% setup agents` is that of `cases/setups/agents.py`.
+    `# %% setup` is what runs before the cells below it; `# %% setup agents` is that of `cases/setups/agents.py`, and
+    what stands below it.
     """
     found = []
     for path in sorted((HERE / "cases").glob("*.py")):
@@ -51,7 +52,7 @@ def marked_cells() -> list[MarkedCell]:
         for number, (kind, text) in enumerate(zip(parts[1::2], parts[2::2], strict=True)):
             word, _, name = kind.strip().partition(" ")
             if word == "setup":
-                setup = (HERE / "cases" / "setups" / f"{name}.py").read_text() if name else text
+                setup = (HERE / "cases" / "setups" / f"{name}.py").read_text() + text if name else text
                 continue
             marks = [(line, _MARK.search(line_text)) for line, line_text in enumerate(text.split("\n"), 1)]
             expected = tuple(

@@ -1,17 +1,8 @@
-# %% setup
+# %% setup fetching
 import asyncio, json, time, functools, contextlib, threading, queue, requests, random
 from dataclasses import dataclass, field
 from typing import Any, Optional
 from unittest.mock import AsyncMock, MagicMock
-async def fetch(u, n=1):
-    await asyncio.sleep(0)
-    return {"u": u, "n": n}
-async def price(s):
-    await asyncio.sleep(0)
-    return 3.5
-async def names():
-    await asyncio.sleep(0)
-    return ["a", "b"]
 async def ticks(n=3):
     for i in range(n):
         yield i

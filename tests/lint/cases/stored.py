@@ -1,17 +1,8 @@
-# %% setup
+# %% setup fetching
 import asyncio, json, time, functools, contextlib, dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Optional
 import typing
-async def fetch(u, n=1):
-    await asyncio.sleep(0)
-    return {"u": u, "n": n}
-async def price(s):
-    await asyncio.sleep(0)
-    return 3.5
-async def names():
-    await asyncio.sleep(0)
-    return ["a", "b"]
 @dataclass
 class Job:
     name: str
@@ -204,17 +195,11 @@ print(global_state["r"]["u"])
 # %%
 from collections import Counter
 c = Counter(names())  # expect: missing-await
-# %% setup
+# %% setup fetching
 import asyncio, json, time, functools, contextlib, threading, random, collections, itertools, inspect
 from dataclasses import dataclass, field
 from typing import Any, Optional, Awaitable, Callable, Coroutine
 from collections import defaultdict, deque
-async def fetch(u, n=1):
-    await asyncio.sleep(0)
-    return {"u": u, "n": n}
-async def price(s):
-    await asyncio.sleep(0)
-    return 3.5
 urls = ["a", "b", "c"]
 jobs = []
 registry = {}
