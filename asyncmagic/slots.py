@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import tasks
 from collections.abc import Callable
 from typing import Any
 
-_Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 #: Seconds between two looks at what those in flight wait for.
 _LOOK_EVERY = 0.25
 
@@ -51,6 +49,11 @@ class Slots:
         self._look = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._untie)
 
     def _waits_for_another(self, task: Any) -> bool:
-        future = getattr(task, "_fut_waiter", None)
-        awaited = future._children if isinstance(future, _Gathering) else [future]
-        return any(one in self._queued or one in self._inside for one in awaited)
+        return any(one in self._queued or one in self._inside for one in awaited_tasks(task))
+
+
+def awaited_tasks(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
+    """Return the unfinished tasks that a task waits for, itself or through `asyncio.gather`."""
+    waiter = getattr(task, "_fut_waiter", None)
+    children = getattr(waiter, "_children", (waiter,))  # of gather
+    return [child for child in children if isinstance(child, asyncio.Task) and not child.done()]

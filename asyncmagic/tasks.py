@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from asyncmagic.instrumentation.places import is_users
+from asyncmagic.slots import awaited_tasks
 
 _KERNEL = ("ipykernel", "IPython", "jupyter_client", "tornado", "zmq")
 
@@ -19,7 +20,7 @@ def tree(loop: asyncio.AbstractEventLoop | None = None) -> str:
     alive = {task for task in asyncio.all_tasks(loop) if not _is_kernels(task)}
     if not alive:
         return "no tasks are alive on this loop"
-    awaited = {task: [other for other in _awaited_tasks(task) if other in alive] for task in alive}
+    awaited = {task: [other for other in awaited_tasks(task) if other in alive] for task in alive}
     below = {other for others in awaited.values() for other in others}
     lines: list[str] = []
     written: set[asyncio.Task[Any]] = set()
@@ -53,12 +54,6 @@ def _is_kernels(task: asyncio.Task[Any]) -> bool:
 
 def _waiter(task: asyncio.Task[Any]) -> Any:
     return getattr(task, "_fut_waiter", None)
-
-
-def _awaited_tasks(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
-    waiter = _waiter(task)
-    children = getattr(waiter, "_children", (waiter,))  # of gather
-    return [child for child in children if isinstance(child, asyncio.Task) and not child.done()]
 
 
 def _state(task: asyncio.Task[Any]) -> str:
