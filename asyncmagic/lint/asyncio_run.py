@@ -10,8 +10,9 @@ from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import Function, Value
-from asyncmagic.lint.reach import called_on_loop, is_dead
+from asyncmagic.lint.reach import called_on_loop, is_dead, run_in_place
 
 RULE = "asyncio-run"
 _RUNNERS = frozenset(
@@ -29,7 +30,16 @@ _RUNNERS = frozenset(
 )
 #: Libraries' own `asyncio.run`, each beside an async method without `_sync`.
 _BLOCKING_WRAPPERS = ("agents.run.", "pydantic_ai.")
-_CALLERS = frozenset(f"builtins.{name}" for name in ("map", "filter", "sorted", "min", "max")) | {"_functools.reduce"}
+#: Servers and the like that start the loop themselves, and what to write instead.
+_SERVERS = {
+    "uvicorn.main.run": "`await uvicorn.Server(uvicorn.Config(…)).serve()`",
+    "uvicorn.server.Server.run": "`await server.serve()`",
+    "aiohttp.web.run_app": "`await web.AppRunner(app).setup()`, and a `web.TCPSite` for it",
+    "hypercorn.run.run": "`await hypercorn.asyncio.serve(…)`",
+    "discord.client.Client.run": "`await client.start(…)`",
+    "mcp.server.fastmcp.server.FastMCP.run": "`await server.run_stdio_async()`",
+    "fastmcp.server.server.FastMCP.run": "`await server.run_async()`",
+}
 _METHODS = frozenset({"run_until_complete", "run_forever"})
 
 
@@ -46,30 +56,49 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     """
     if _is_nested(cell):
         return
-    on_loop = called_on_loop(cell)
-    for node, call in cell.flow.calls.items():
+    run = list(run_in_place(cell))
+    on_loop = called_on_loop(cell, run)
+    runners: set[tuple[ast.AST | None, str]] = set()
+
+    def runs_here(node: ast.expr) -> bool:
         function = cell.function_of(node)
-        runs_here = function is None or isinstance(function, ast.AsyncFunctionDef) or function in on_loop
-        runs_here = runs_here or _is_called_here(cell, function)
-        if not runs_here or _is_guarded(cell, node) or is_dead(cell, node):
+        if function is None:
+            is_here = not cell.is_agents
+        else:
+            is_here = isinstance(function, ast.AsyncFunctionDef) or function in on_loop
+        return is_here and not _is_guarded(cell, node, on_loop) and not is_dead(cell, node)
+
+    for node, call in cell.flow.calls.items():
+        name = function_name(call.function)
+        starts = _is_runner(call.function, node) or name in _SERVERS or _is_blocking_wrapper(name)
+        if not starts or not runs_here(node):
             continue
-        if cell.is_agents and function is None:
-            continue
-        if _is_runner(call.function, node):
-            yield _diagnostic(cell, node)
-        elif isinstance(node.func, ast.Attribute) and _is_blocking_wrapper(function_name(call.function)):
-            message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
-            twin = f"{cell.text(node.func.value)}.{node.func.attr.removesuffix('_sync')}"
-            yield cell.diagnostic(RULE, node, message, f"Write `await {twin}(…)`")
-        elif _runs_inside(cell, call.function):
-            message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
-            yield cell.diagnostic(RULE, node, message, "Make it `async def`, and await it here")
+        if name == "asyncio.runners.Runner.run" and isinstance(node.func, ast.Attribute):
+            runner = (cell.function_of(node), ast.unparse(node.func.value))
+            if runner in runners:
+                continue  # The first one has raised.
+            runners.add(runner)
+        yield _diagnostic(cell, node, name)
+    for place, function in run:
+        if _runs_inside(cell, function) and runs_here(place):
+            shown = place.func if isinstance(place, ast.Call) else place
+            yield cell.diagnostic(RULE, place, _message(cell, shown), "Make it `async def`, and await it here")
 
 
-def _diagnostic(cell: Cell, node: ast.Call) -> Diagnostic:
+def _message(cell: Cell, node: ast.expr) -> str:
+    return f"`{cell.text(node)}` starts an event loop, and one is running: this raises RuntimeError"
+
+
+def _diagnostic(cell: Cell, node: ast.Call, name: str) -> Diagnostic:
+    message = _message(cell, node.func)
+    if name in _SERVERS:
+        return cell.diagnostic(RULE, node, message, f"Write {_SERVERS[name]}")
+    if _is_blocking_wrapper(name) and isinstance(node.func, ast.Attribute):
+        twin = f"{cell.text(node.func.value)}.{node.func.attr.removesuffix('_sync')}"
+        return cell.diagnostic(RULE, node, message, f"Write `await {twin}(…)`")
     argument = node.args[0] if len(node.args) == 1 and not node.keywords else None
-    message = f"`{cell.text(node.func)}` starts an event loop, and one is running: this raises RuntimeError"
-    if isinstance(argument, ast.Call) and cell.can_await(node):
+    around = next((n for n in cell.above(node) if isinstance(n, (*FUNCTIONS, ast.ClassDef))), None)
+    if isinstance(argument, ast.Call) and cell.can_await(node) and not isinstance(around, ast.ClassDef):
         fix = cell.replaced_with(node, "await " + cell.text(argument, 10_000))
         return cell.diagnostic(RULE, node, message, f"Write `await {cell.text(argument)}`", fix=fix)
     return cell.diagnostic(RULE, node, message, "Await the coroutine instead")
@@ -103,7 +132,7 @@ def _handles_running_loop(source: Function) -> bool:
     )
 
 
-def _is_guarded(cell: Cell, node: ast.Call) -> bool:
+def _is_guarded(cell: Cell, node: ast.expr, on_loop: set[ast.AST]) -> bool:
     """Whether the cell has thought of the running loop."""
     child: ast.AST = node
     for parent in cell.above(node):
@@ -120,19 +149,10 @@ def _is_guarded(cell: Cell, node: ast.Call) -> bool:
             text = ast.unparse(parent.test)
             if "is_running" in text or "running_loop" in text:
                 return True
-        if isinstance(parent, ast.Lambda) and not _is_called_here(cell, parent):
+        if isinstance(parent, ast.Lambda) and parent not in on_loop:
             return True
         child = parent
     return False
-
-
-def _is_called_here(cell: Cell, function: ast.AST | None) -> bool:
-    """Whether a lambda is given to what calls it in this very thread."""
-    above = cell.parents.get(function) if isinstance(function, ast.Lambda) else None
-    node = cell.parents.get(above) if isinstance(above, ast.keyword) else above
-    call = cell.flow.calls.get(node) if isinstance(node, ast.Call) else None
-    name = function_name(call.function) if call is not None else ""
-    return name in _CALLERS or name.startswith("pandas.")
 
 
 def _copes(handler: ast.ExceptHandler) -> bool:

@@ -12,8 +12,8 @@ from asyncmagic.lint.flow import Call, objects
 from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import facts
-from asyncmagic.lint.flow.values import Bound, Instance, Live, Value
-from asyncmagic.lint.reach import definition, is_dead
+from asyncmagic.lint.flow.values import Awaitable, Bound, Instance, Live, Value
+from asyncmagic.lint.reach import definition, is_consumed, is_dead, run_in_place
 
 RULE = "blocking-call"
 _SHORTEST: Final = 0.05
@@ -61,10 +61,45 @@ _BLOCKING: Final = frozenset(
         "select.select",
         "http.client.HTTPConnection.request",
         "http.client.HTTPConnection.getresponse",
+        "http.client.HTTPSConnection.connect",
         "smtplib.SMTP",
+        "smtplib.SMTP_SSL",
+        "imaplib.IMAP4",
+        "imaplib.IMAP4_SSL",
         "ftplib.FTP",
+        "threading.Condition.wait_for",
+        "multiprocessing.queues.Queue.get",
+        "multiprocessing.queues.SimpleQueue.get",
+        "multiprocessing.pool.ApplyResult.get",
+        "multiprocessing.pool.ApplyResult.wait",
+        "multiprocessing.pool.Pool.join",
+        "multiprocessing.connection._ConnectionBase.recv",
+        "_socket.socket.recv",
+        "_socket.socket.recvfrom",
+        "_socket.socket.connect",
+        "socket.socket.accept",
+        "_socket.gethostbyaddr",
+        "_socket.getaddrinfo",
+        "sched.scheduler.run",
+        "signal.pause",
+        "_signal.pause",
+        "botocore.client.ClientCreator._create_api_method.<locals>._api_call",
+        "psycopg2.connect",
+        "psycopg.connection.Connection.connect",
+        "paramiko.client.SSHClient.connect",
+        "huggingface_hub.file_download.hf_hub_download",
+        "huggingface_hub._snapshot_download.snapshot_download",
+        "datasets.load.load_dataset",
+        "feedparser.api.parse",
+        "yfinance.multi.download",
+        "yfinance.base.TickerBase.history",
     ]
 )
+#: They give an iterator: running through it waits.
+_LAZY: Final = ("concurrent.futures._base.Executor.map", "concurrent.futures.process.ProcessPoolExecutor.map")
+_EXECUTORS: Final = ("concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor")
+_THREADSAFE: Final = "asyncio.tasks.run_coroutine_threadsafe"
+_LOOPS: Final = ("get_running_loop", "get_event_loop")
 _HTTP: Final = frozenset(["get", "post", "put", "patch", "delete", "head", "options", "request", "stream", "send"])
 _CALLS: Final = _HTTP | frozenset(
     [
@@ -107,20 +142,76 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             return response.json()
     """
     blocking = {node for node, call in cell.flow.calls.items() if _blocks(cell, node, call)}
-    helpers = _blocking_helpers(cell, blocking)
+    run = list(run_in_place(cell))
+    helpers = _blocking_helpers(cell, blocking, run)
     pending = _pending_tasks(cell)
-    for node, call in cell.flow.calls.items():
-        is_helper = definition(call.function) in helpers or _helper_blocks(cell, call.function)
-        if (node not in blocking and not is_helper) or is_dead(cell, node) or _is_awaited(cell, node):
+    places: dict[ast.expr, bool] = dict.fromkeys(blocking, True)
+    for place, function in run:
+        found = definition(function)
+        if found in helpers and (not isinstance(place, ast.Call) or _runs_now(cell, place, found)):
+            places.setdefault(
+                place, isinstance(place, ast.Call) and definition(cell.flow.calls[place].function) is found
+            )
+        elif _helper_blocks(cell, function):
+            places.setdefault(place, isinstance(place, ast.Call))
+    said: set[ast.AST] = set()
+    for place, is_direct in places.items():
+        if is_dead(cell, place) or _is_awaited(cell, place):
             continue
-        function = cell.function_of(node)
-        if isinstance(function, ast.AsyncFunctionDef) or (
-            function is None and any(_starves(cell, line, node) for line in pending)
-        ):
-            yield _diagnostic(cell, node, call)
+        caller = cell.function_of(place)
+        starves = any(_starves(cell, line, place) for line in pending) or _waits_for_itself(cell, place)
+        if isinstance(caller, ast.AsyncFunctionDef) or (caller is None and starves):
+            said.update(cell.above(place))
+            if isinstance(place, ast.Call) and is_direct:
+                yield _diagnostic(cell, place, cell.flow.calls[place])
+            else:
+                yield _waits(cell, place, "Do it in a thread: `await asyncio.to_thread(…)`")
+    for node in cell.nodes:
+        if isinstance(node, ast.With) and node not in said and _waits_at_the_end(cell, node):
+            hint = "Await what it runs: `await loop.run_in_executor(pool, …)`"
+            yield _waits(cell, node.items[0].context_expr, hint)
 
 
-def _is_awaited(cell: Cell, node: ast.Call) -> bool:
+def _waits(cell: Cell, node: ast.expr, hint: str) -> Diagnostic:
+    message = f"`{cell.text(node)}` holds the event loop: until it returns, no other task runs"
+    return cell.diagnostic(RULE, node, message, hint)
+
+
+def _runs_now(cell: Cell, place: ast.Call, function: ast.AST | None) -> bool:
+    """Whether the call runs the function's body: a generator's runs where it is run through."""
+    is_lazy = isinstance(function, ast.FunctionDef) and facts(function).is_generator
+    return not is_lazy or is_consumed(cell, place)
+
+
+def _waits_for_itself(cell: Cell, node: ast.AST) -> bool:
+    """Whether the result of what runs on this very loop is waited for: it never comes."""
+    owner = (
+        cell.flow.values.get(node.func.value)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        else None
+    )
+    if not isinstance(owner, Awaitable) or not isinstance(owner.node, ast.Call):
+        return False
+    loop = cell.flow.calls[owner.node].argument(1, "loop") if owner.node in cell.flow.calls else None
+    own = [n for n, c in cell.flow.calls.items() if function_name(c.function).rpartition(".")[2] in _LOOPS]
+    return loop is not None and any(cell.flow.values.get(n) is loop for n in own)
+
+
+def _waits_at_the_end(cell: Cell, node: ast.With) -> bool:
+    """Whether a pool of threads is left in async code with work that nothing has awaited."""
+    if class_name(cell.flow.values.get(node.items[0].context_expr)) not in _EXECUTORS:
+        return False
+    inside = [child for statement in node.body for child in ast.walk(statement)]
+    works = any(isinstance(n, ast.Call) and n in cell.flow.calls and _is_submitted(cell.flow.calls[n]) for n in inside)
+    waits = any(isinstance(n, (ast.Await, ast.AsyncFor, ast.AsyncWith)) for n in inside)
+    return works and not waits and isinstance(cell.function_of(node), ast.AsyncFunctionDef)
+
+
+def _is_submitted(call: Call) -> bool:
+    return function_name(call.function) in {*_LAZY, *(f"{executor}.submit" for executor in _EXECUTORS)}
+
+
+def _is_awaited(cell: Cell, node: ast.expr) -> bool:
     return isinstance(cell.parents.get(node), ast.Await)
 
 
@@ -131,6 +222,12 @@ def _blocks(cell: Cell, node: ast.Call, call: Call) -> bool:
     if name == "time.sleep":
         seconds = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
         return not isinstance(seconds, (int, float)) or seconds >= _SHORTEST
+    if name in _LAZY:
+        return is_consumed(cell, node)
+    if name in ("_asyncio.Task.result", "_asyncio.Future.result") and isinstance(node.func, ast.Attribute):
+        owner = cell.flow.values.get(node.func.value)
+        is_of_thread = isinstance(owner, Awaitable) and function_name(owner.maker) == _THREADSAFE
+        return is_of_thread and not _is_done(cell, node, ast.unparse(node.func.value))
     if name in _BLOCKING:
         return not _returns_at_once(cell, node, name)
     root, _, _ = name.partition(".")
@@ -151,16 +248,22 @@ def _returns_at_once(cell: Cell, node: ast.Call, name: str) -> bool:
         first = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "block"), None)
         return isinstance(first, ast.Constant) and first.value is False
     if name.startswith("concurrent.futures._base.Future.") and isinstance(node.func, ast.Attribute):
-        waited = ast.unparse(node.func.value)
-        scope = cell.function_of(node) or cell.tree
-        for other in ast.walk(scope):
-            if isinstance(other, ast.Call) and getattr(other, "lineno", 0) <= node.lineno:
-                text = ast.unparse(other.func)
-                if text == f"{waited}.done" or ("wrap_future" in text and waited in map(ast.unparse, other.args)):
-                    return True
+        return _is_done(cell, node, ast.unparse(node.func.value))
+    if name.startswith(("_socket.socket.", "socket.socket.")):
+        return "setblocking" in cell.source or "settimeout" in cell.source
     if name.startswith(("threading.", "multiprocessing.process")):
         timeout = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "timeout"), None)
         return isinstance(timeout, ast.Constant) and timeout.value == 0
+    return False
+
+
+def _is_done(cell: Cell, node: ast.Call, waited: str) -> bool:
+    """Whether the code before has asked for, or awaited, the end of what is waited for."""
+    for other in ast.walk(cell.function_of(node) or cell.tree):
+        if isinstance(other, ast.Call) and getattr(other, "lineno", 0) <= node.lineno:
+            text = ast.unparse(other.func)
+            if text == f"{waited}.done" or ("wrap_future" in text and waited in map(ast.unparse, other.args)):
+                return True
     return False
 
 
@@ -203,15 +306,16 @@ def _has_async_twin(call: Call, node: ast.Call) -> bool:
     return any(objects.is_coroutine_function(f) or objects.is_async_generator_function(f) for f in found)
 
 
-def _blocking_helpers(cell: Cell, blocking: set[ast.Call]) -> set[ast.AST | None]:
+def _blocking_helpers(
+    cell: Cell, blocking: set[ast.Call], run: list[tuple[ast.expr, Value | None]]
+) -> set[ast.AST | None]:
     """The plain functions of the cell in which a blocking call stands, or a call of such a function."""
     helpers: set[ast.AST | None] = set()
+    places: set[ast.expr] = set(blocking)
     for _ in range(3):
-        for node, call in cell.flow.calls.items():
-            if node in blocking or definition(call.function) in helpers:
-                function = cell.function_of(node)
-                if isinstance(function, ast.FunctionDef) and not facts(function).is_generator:
-                    helpers.add(function)
+        functions = map(cell.function_of, places)
+        helpers |= {f for f in functions if isinstance(f, (ast.FunctionDef, ast.Lambda))}
+        places = {place for place, function in run if definition(function) in helpers}
     return helpers
 
 
@@ -232,7 +336,7 @@ def _pending_tasks(cell: Cell) -> list[int]:
     ]
 
 
-def _starves(cell: Cell, line: int, node: ast.Call) -> bool:
+def _starves(cell: Cell, line: int, node: ast.expr) -> bool:
     """Whether a task started on the line is still to run when the call comes."""
     awaits = [n.lineno for n, _ in cell.flow.awaits if cell.function_of(n) is None]
     return line < node.lineno and not any(line <= awaited < node.lineno for awaited in awaits)
@@ -243,7 +347,14 @@ def _diagnostic(cell: Cell, node: ast.Call, call: Call) -> Diagnostic:
     message = f"`{text}` holds the event loop: until it returns, no other task runs"
     arguments = [cell.text(arg, 1000) for arg in node.args]
     arguments += [f"{k.arg}={cell.text(k.value, 1000)}" if k.arg else f"**{cell.text(k.value)}" for k in node.keywords]
-    if function_name(call.function) == "time.sleep":
+    name = function_name(call.function)
+    if name in _LAZY:
+        return _waits(
+            cell, node, f"Await them: `await asyncio.gather(*(loop.run_in_executor({_owner(cell, node)}, …) for …))`"
+        )
+    if name.startswith("_asyncio.") and isinstance(node.func, ast.Attribute):
+        return _waits(cell, node, f"Await it: `await asyncio.wrap_future({cell.text(node.func.value)})`")
+    if name == "time.sleep":
         new = f"await asyncio.sleep({', '.join(arguments)})"
     else:
         new = f"await asyncio.to_thread({', '.join([cell.text(node.func, 1000), *arguments])})"
@@ -251,3 +362,7 @@ def _diagnostic(cell: Cell, node: ast.Call, call: Call) -> Diagnostic:
     has_asyncio = cell.flow.lookup("asyncio", cell.flow.final) is not None
     fix = cell.replaced_with(node, f"({new})" if is_tight else new) if has_asyncio else None
     return cell.diagnostic(RULE, node, message, f"Write `{new}`", fix=fix)
+
+
+def _owner(cell: Cell, node: ast.Call) -> str:
+    return cell.text(node.func.value) if isinstance(node.func, ast.Attribute) else "pool"

@@ -80,6 +80,8 @@ def _wait_for(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 def _wait(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     tasks = element(flow, call.argument(0, "fs"))
+    if any(awaitable.kind == "coroutine" for awaitable in awaitables(tasks)):
+        tasks = None  # It refuses them.
     flow.hand_over_arguments(call)
     return flow.coroutine(call, lambda: Box(tuple, [Box(set, [tasks]), Box(set, [tasks])], [0, 1]))
 

@@ -69,6 +69,103 @@ t = threading.Thread(target=make())
 rs = await asyncio.gather(*(fetch(u) for u in urls))
 for f in asyncio.as_completed([fetch(1)]):
     await f
+# %%
+pages = await asyncio.gather(*[fetch(u) for u in urls], timeout=3)  # expect: api-misuse
+# %%
+r = await asyncio.wait_for(fetch(1))  # expect: api-misuse
+# %%
+await asyncio.sleep("0.1")  # expect: api-misuse
+# %%
+from datetime import timedelta
+await asyncio.sleep(timedelta(seconds=1))  # expect: api-misuse
+# %%
+jobs = [asyncio.create_task(fetch(u)) for u in urls]
+done, rest = await asyncio.wait(jobs, return_when="first_completed")  # expect: api-misuse
+print([d.result() for d in done])
+# %%
+asyncio.get_running_loop().call_later(slow, 1)  # expect: api-misuse
+# %%
+def crunch(n): return n * 2
+async def both():
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(crunch, 3)  # expect: api-misuse
+# %%
+q = asyncio.Queue()
+async def take():
+    return await q.get(timeout=1)  # expect: api-misuse
+# %%
+ready = asyncio.Event()
+await ready.wait(timeout=1)  # expect: api-misuse
+# %%
+limit = asyncio.Semaphore(limit=3)  # expect: api-misuse
+# %%
+async with asyncio.TaskGroup() as tg:
+    tg.create_task(fetch, 1)  # expect: api-misuse
+# %%
+async with asyncio.timeout("5"):  # expect: api-misuse
+    await fetch(1)
+# %%
+async def first(xs):
+    jobs = {fetch(x) for x in xs}
+    done, rest = await asyncio.wait(jobs, timeout=1)  # expect: api-misuse
+    return done.pop().result()
+# %%
+async def totals():
+    pages = await asyncio.gather(*(fetch(u) for u in urls))
+    return await asyncio.gather(*urls)  # expect: api-misuse
+# %%
+async def row(x): return {"id": x}
+async def rows():
+    found = await asyncio.gather(*(row(x) for x in urls))
+    kept = [f for f in found if f["id"] > 1]
+    return await asyncio.gather(*kept)  # expect: api-misuse
+# %%
+done, rest = await asyncio.wait({"a": asyncio.create_task(fetch(1))})  # expect: api-misuse
+print([d.result() for d in done])
+# %%
+t = asyncio.create_task(fetch(1))
+t.add_done_callback("done")  # expect: api-misuse
+await t
+# %%
+text = "body"
+r = await asyncio.to_thread(text, 1)  # expect: api-misuse
+# %% ok
+jobs = [asyncio.create_task(fetch(u)) for u in urls]
+done, rest = await asyncio.wait(jobs, return_when="FIRST_COMPLETED", timeout=None)
+print([d.result() for d in done])
+# %% ok
+when = asyncio.FIRST_EXCEPTION
+done, rest = await asyncio.wait([asyncio.create_task(fetch(1))], timeout=0.5, return_when=when)
+print([d.result() for d in done])
+# %% ok
+async with asyncio.timeout(None):
+    r = await asyncio.wait_for(fetch(1), None)
+# %% ok
+h = asyncio.get_running_loop().call_later(0.01, slow, 1)
+h = asyncio.get_running_loop().call_later(callback=slow, delay=True)
+# %% ok
+extra = {"return_exceptions": True}
+rs = await asyncio.gather(*[fetch(u) for u in urls], **extra)
+# %% ok
+args = (fetch(1), 1)
+r = await asyncio.wait_for(*args)
+# %% ok
+slots = [None] * 2
+def start(i): slots[i] = asyncio.create_task(fetch(i))
+start(0), start(1)
+rs = await asyncio.gather(*slots)
+# %% ok
+async def later(loop):
+    return asyncio.run_coroutine_threadsafe(fetch(1), loop)
+def elsewhere(loop):
+    return asyncio.run_coroutine_threadsafe(fetch(1), loop).result(timeout=1)
+# %% ok
+with ThreadPoolExecutor() as pool:
+    r = await asyncio.get_running_loop().run_in_executor(pool, slow, 1)
+# %% ok
+q = asyncio.Queue(maxsize=3)
+async with asyncio.Semaphore(2):
+    await q.put(1)
 # %% setup everyday
 # %%
 rs = await asyncio.gather([ask(q) for q in questions])  # expect: api-misuse

@@ -89,6 +89,114 @@ run("ls")
 from concurrent.futures import ThreadPoolExecutor
 with ThreadPoolExecutor() as ex:
     print(ex.submit(lambda: asyncio.run(fetch(1))).result())
+# %%
+with asyncio.Runner() as runner:
+    one = runner.run(fetch(1))  # expect: asyncio-run
+    two = runner.run(fetch(one))
+# %%
+import pandas as pd
+rows = pd.DataFrame({"n": [1, 2]})
+rows = rows.query("n > 1")
+rows["twice"] = rows["n"].map(lambda n: asyncio.run(fetch(n)))  # expect: asyncio-run
+# %%
+import ipywidgets
+slider = ipywidgets.IntSlider()
+def moved(change):
+    asyncio.run(fetch(change["new"]))  # expect: asyncio-run
+slider.observe(moved, "value")
+# %%
+from ipywidgets import interact
+@interact(n=(0, 3))
+def show(n):
+    return asyncio.run(fetch(n))  # expect: asyncio-run
+# %%
+class Page:
+    @property
+    def text(self):
+        return asyncio.run(fetch(1))  # expect: asyncio-run
+print(Page().text)
+# %%
+class Db:
+    def __enter__(self):
+        return self
+    def __exit__(self, *exc):
+        asyncio.run(fetch(1))  # expect: asyncio-run
+with Db() as db:
+    pass
+# %%
+class Store:
+    def __getitem__(self, key):
+        return asyncio.run(fetch(key))  # expect: asyncio-run
+print(Store()["a"])
+# %%
+class Model:
+    def __call__(self, x):
+        return asyncio.run(fetch(x))  # expect: asyncio-run
+model = Model()
+model(1)
+# %%
+class Feed:
+    def __iter__(self):
+        return iter(asyncio.run(fetch([1])))  # expect: asyncio-run
+for item in Feed():
+    print(item)
+# %%
+from dataclasses import dataclass
+@dataclass
+class User:
+    name: str
+    def __post_init__(self):
+        self.row = asyncio.run(fetch(self.name))  # expect: asyncio-run
+User("a")
+# %%
+class Shown:
+    def __repr__(self):
+        return asyncio.run(fetch("x"))  # expect: asyncio-run
+Shown()
+# %%
+def now(f):
+    asyncio.run(f())  # expect: asyncio-run
+    return f
+@now
+async def main():
+    await fetch(1)
+# %%
+class Config:
+    value = asyncio.run(fetch(1))  # expect: asyncio-run
+# %%
+asyncio.get_running_loop().call_soon(lambda: asyncio.run(fetch(1)))  # expect: asyncio-run
+# %%
+[*map(live_helper, [1, 2])]  # expect: asyncio-run
+# %%
+xs = [2, 1]
+def cost(x): return asyncio.run(fetch(x))  # expect: asyncio-run
+xs.sort(key=cost)
+# %% ok
+class Page:
+    @property
+    def text(self):
+        return asyncio.run(fetch(1))
+page = Page()
+# %% ok
+class Db:
+    def __enter__(self):
+        return asyncio.run(fetch(1))
+    def __exit__(self, *exc): ...
+def script():
+    with Db() as db:
+        return db
+r = await asyncio.to_thread(script)
+# %% ok
+class Store:
+    def __getitem__(self, key):
+        return asyncio.run(fetch(key))
+store = Store()
+r = await asyncio.to_thread(lambda: store["a"])
+# %% ok
+def job(n): return asyncio.run(fetch(n))
+from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor() as pool:
+    rs = list(pool.map(job, [1, 2]))
 # %% setup everyday
 # %%
 async def main():

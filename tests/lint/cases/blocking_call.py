@@ -179,6 +179,84 @@ async def f():
     fut = pool.submit(nap)
     await asyncio.wrap_future(fut)
     return fut.result()
+# %%
+async def f():
+    fut = asyncio.run_coroutine_threadsafe(tick(), asyncio.get_running_loop())
+    return fut.result(timeout=0.1)  # expect: blocking-call
+# %%
+loop = asyncio.get_running_loop()
+asyncio.run_coroutine_threadsafe(tick(), loop).result()  # expect: blocking-call
+# %%
+async def f(paths):
+    with ThreadPoolExecutor() as ex:
+        for row in ex.map(nap, paths):  # expect: blocking-call
+            print(row)
+# %%
+async def f(paths):
+    with ThreadPoolExecutor() as ex:  # expect: blocking-call
+        futs = [ex.submit(nap, p) for p in paths]
+    return futs
+# %%
+class Gate:
+    @property
+    def state(self):
+        time.sleep(1)
+        return 1
+async def f():
+    return Gate().state  # expect: blocking-call
+# %%
+class Session:
+    def __enter__(self):
+        time.sleep(1)
+        return self
+    def __exit__(self, *exc): ...
+async def f():
+    with Session() as s:  # expect: blocking-call
+        return s
+# %%
+def ticks():
+    while True:
+        time.sleep(1)
+        yield 1
+async def f():
+    for t in ticks():  # expect: blocking-call
+        await tick()
+# %%
+async def f(xs):
+    return sorted(xs, key=lambda x: requests.get(x).text)  # expect: blocking-call
+# %%
+import multiprocessing.pool
+async def f(xs):
+    workers = multiprocessing.pool.ThreadPool(2)
+    return workers.map(nap, xs)  # expect: blocking-call
+# %% ok
+async def f(xs):
+    with ThreadPoolExecutor() as ex:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(*(loop.run_in_executor(ex, nap, x) for x in xs))
+# %% ok
+async def f(loop):
+    fut = asyncio.run_coroutine_threadsafe(tick(), loop)
+    await asyncio.wrap_future(fut)
+    return fut.result()
+# %% ok
+def elsewhere(loop):
+    return asyncio.run_coroutine_threadsafe(tick(), loop).result()
+# %% ok
+def ticks():
+    time.sleep(1)
+    yield 1
+async def f():
+    return await asyncio.to_thread(list, ticks())
+# %% ok
+class Gate:
+    def wait(self): time.sleep(1)
+async def f():
+    await asyncio.to_thread(Gate().wait)
+# %% ok
+def rows(xs):
+    with ThreadPoolExecutor() as ex:
+        return list(ex.map(nap, xs))
 # %% setup everyday
 # %%
 import requests
