@@ -158,3 +158,128 @@ await asyncio.gather(count(1), count(2))
 async def count(x):
     stats["n"] = await fetch(x) + stats.get("n", 0)
 await asyncio.gather(count(1), count(2))
+# %% setup
+import asyncio
+async def fetch(x):
+    await asyncio.sleep(0)
+    return 1
+async def ticks(n):
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield i
+stats = {"n": 0, "rows": []}
+five = asyncio.Semaphore(5)
+one = asyncio.Semaphore(1)
+# %%
+class Meter:
+    async def eat(self, n):
+        before = self.seen
+        before += len([x async for x in ticks(n)])
+        self.seen = before  # expect: atomic-update
+# %%
+async def count(n):
+    got = stats["n"]
+    async with asyncio.timeout(1) as t:
+        got = got + 1
+    stats["n"] = got  # expect: atomic-update
+await asyncio.gather(count(1), count(2))
+# %%
+class Pool:
+    async def take(self, n):
+        free, size = self.free, self.size
+        left = max(0, free - n)
+        await fetch(n)
+        self.free = left  # expect: atomic-update
+# %% ok
+class Pool:
+    async def take(self, n):
+        free = self.free
+        await fetch(n)
+        free = self.free
+        self.free = free - n
+# %% ok
+class Pager:
+    async def more(self):
+        cursor = self.cursor
+        page = await fetch(cursor)
+        self.cursor = page
+# %%
+class Bank:
+    async def pay(self, n):
+        if self.money < n:
+            raise ValueError("not enough")
+        await fetch(n)
+        self.money -= n  # expect: atomic-update
+# %%
+class Bank:
+    async def pay(self, n):
+        if self.money >= n:
+            await fetch(n)
+            self.money -= n  # expect: atomic-update
+# %% ok
+class Bank:
+    async def pay(self, n):
+        await fetch(n)
+        if self.money < n:
+            raise ValueError("not enough")
+        self.money -= n
+# %% ok
+class Bank:
+    async def pay(self, n):
+        if self.money < n:
+            raise ValueError("not enough")
+        self.money -= n
+        await fetch(n)
+# %% ok
+class Bank:
+    async def pay(self, n):
+        while self.money < n:
+            await fetch(n)
+        self.money -= n
+# %%
+async def add(i):
+    async with five:
+        stats["n"] += await fetch(i)  # expect: atomic-update
+# %% ok
+async def add(i):
+    async with one:
+        stats["n"] += await fetch(i)
+# %%
+few = asyncio.Semaphore(3)
+async def add(i):
+    async with few:
+        stats["n"] += await fetch(i)  # expect: atomic-update
+await asyncio.gather(*(add(i) for i in range(3)))
+# %% ok
+async def add(i, size):
+    gate = asyncio.Semaphore(size)
+    async with gate:
+        stats["n"] += await fetch(i)
+# %% ok
+async def add(i):
+    await one.acquire()
+    try:
+        stats["n"] += await fetch(i)
+    finally:
+        one.release()
+# %%
+async def add(i):
+    mine = stats
+    row = stats["rows"]
+    row[0] += await fetch(i)  # expect: atomic-update
+# %%
+async def add(board, i):
+    board["n"] += await fetch(i)  # expect: atomic-update
+tally = {"n": 0}
+await asyncio.gather(*(add(tally, i) for i in range(3)))
+# %% ok
+async def add(board, i):
+    board["n"] += await fetch(i)
+boards = [{"n": 0} for _ in range(3)]
+await asyncio.gather(*(add(board, 1) for board in boards))
+# %% ok
+async def add(board, i):
+    board["n"] += await fetch(i)
+tally = {"n": 0}
+for i in range(3):
+    await add(tally, i)
