@@ -11,9 +11,21 @@ from asyncmagic.lint.arguments import Argument, Arguments, bound
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name, class_of
-from asyncmagic.lint.flow.containers import element
+from asyncmagic.lint.flow.containers import boxed, element
 from asyncmagic.lint.flow.kinds import function_name, is_async_function, is_awaitable, is_callable, is_iterable
-from asyncmagic.lint.flow.values import Awaitable, Bound, Box, Function, Instance, Live, Partial, Plain, Value, options
+from asyncmagic.lint.flow.values import (
+    Awaitable,
+    Bound,
+    Box,
+    Function,
+    Instance,
+    Live,
+    Partial,
+    Plain,
+    Value,
+    awaitables,
+    options,
+)
 
 RULE = "api-misuse"
 _LOOP = "asyncio.base_events.BaseEventLoop"
@@ -104,7 +116,7 @@ def _asyncio_call(cell: Cell, node: ast.Call, name: str, arguments: Arguments) -
     elif short == "run_in_executor" and len(node.args) == 1 and not node.keywords:
         fix = cell.inserted(node.args[0], "None, ")
         yield _say(cell, node.args[0], "is taken for the executor, and no function is left", "Write `None` first", fix)
-    elif arguments.error and not name.endswith((".run", ".Runner")) and not _is_of_thread(cell, node):
+    elif arguments.error and not name.endswith((".run", ".Runner")) and not _is_meant(cell, node):
         function_first = [a for a in node.args[:1] if isinstance(a, ast.Name)]
         is_function = bool(function_first) and is_async_function(cell.flow, cell.flow.values.get(function_first[0]))
         if is_function and "coro" in _TAKES.get(name, ()) and node.args[1:]:
@@ -121,8 +133,13 @@ def _asyncio_call(cell: Cell, node: ast.Call, name: str, arguments: Arguments) -
             yield from _given(cell, node, arguments.named[parameter], kind)
 
 
-def _is_of_thread(cell: Cell, node: ast.Call) -> bool:
-    """Whether the method is one of a future for other threads, which takes other arguments than a task's."""
+def _is_meant(cell: Cell, node: ast.Call) -> bool:
+    """Whether the call is for another version of Python, or for a future of threads, which takes other arguments."""
+    for parent in cell.above(node):
+        if isinstance(parent, (ast.If, ast.IfExp)) and "version" in ast.unparse(parent.test):
+            return True
+        if isinstance(parent, ast.Try) and any(h.type and "TypeError" in ast.unparse(h.type) for h in parent.handlers):
+            return True
     owner = cell.flow.values.get(node.func.value) if isinstance(node.func, ast.Attribute) else None
     return isinstance(owner, Awaitable) and function_name(owner.maker) == "asyncio.tasks.run_coroutine_threadsafe"
 
@@ -185,7 +202,7 @@ def _gather(cell: Cell, arguments: tuple[Argument, ...]) -> Iterator[Diagnostic]
 
 
 def _several(cell: Cell, argument: Argument, name: str, *, takes_coroutines: bool) -> Iterator[Diagnostic]:
-    value, node = argument.value, argument.node
+    value, node = boxed(cell.flow, argument.value), argument.node
     if isinstance(value, Awaitable):
         yield _say(cell, node, "is one awaitable, not a list of them", f"Write `{name}([{cell.text(node)}])`")
     elif is_iterable(cell.flow, value) is False:
@@ -203,7 +220,9 @@ def _several(cell: Cell, argument: Argument, name: str, *, takes_coroutines: boo
 def _holds_data(cell: Cell, box: Box) -> bool:
     """Whether nothing that stands in the container can be awaited, and no place in it is still empty."""
     if box.kind is dict:
-        return isinstance(element(cell.flow, box), Plain)
+        return isinstance(element(cell.flow, box), Plain) or any(isinstance(i, Awaitable) for i in box.items)
+    if any(isinstance(i, Box) and (i.kind is not dict or box.kind is set) for i in box.items) or any(awaitables(box)):
+        return False  # A list unpacked into a list stands there as a whole.
     is_empty_place = any(isinstance(o, Live) and o.obj is None for i in box.items for o in options(i))
     return bool(box.items) and not is_empty_place and is_awaitable(cell.flow, element(cell.flow, box)) is False
 

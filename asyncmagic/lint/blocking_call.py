@@ -7,94 +7,17 @@ from collections.abc import Iterator
 from typing import Final
 
 from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.blocking_names import BLOCKING
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import Call, objects
 from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import facts
-from asyncmagic.lint.flow.values import Awaitable, Bound, Instance, Live, Value
+from asyncmagic.lint.flow.values import Awaitable, Bound, Instance, Live, Returning, Value
 from asyncmagic.lint.reach import definition, is_consumed, is_dead, run_in_place
 
 RULE = "blocking-call"
 _SHORTEST: Final = 0.05
-_BLOCKING: Final = frozenset(
-    [
-        "time.sleep",
-        "os.system",
-        "os.popen",
-        "os.wait",
-        "os.waitpid",
-        "posix.system",
-        "posix.waitpid",
-        "posix.wait",
-        "getpass.getpass",
-        "getpass.unix_getpass",
-        "subprocess.run",
-        "subprocess.call",
-        "subprocess.check_call",
-        "subprocess.check_output",
-        "subprocess.getoutput",
-        "subprocess.getstatusoutput",
-        "subprocess.Popen.wait",
-        "subprocess.Popen.communicate",
-        "urllib.request.urlopen",
-        "urllib.request.urlretrieve",
-        "urllib.request.OpenerDirector.open",
-        "concurrent.futures._base.Future.result",
-        "concurrent.futures._base.Future.exception",
-        "concurrent.futures._base.wait",
-        "concurrent.futures._base.as_completed",
-        "threading.Thread.join",
-        "threading.Event.wait",
-        "threading.Condition.wait",
-        "threading.Barrier.wait",
-        "queue.Queue.get",
-        "queue.Queue.join",
-        "_queue.SimpleQueue.get",
-        "multiprocessing.pool.Pool.map",
-        "multiprocessing.pool.Pool.starmap",
-        "multiprocessing.pool.Pool.apply",
-        "multiprocessing.process.BaseProcess.join",
-        "socket.create_connection",
-        "socket.getaddrinfo",
-        "_socket.gethostbyname",
-        "select.select",
-        "http.client.HTTPConnection.request",
-        "http.client.HTTPConnection.getresponse",
-        "http.client.HTTPSConnection.connect",
-        "smtplib.SMTP",
-        "smtplib.SMTP_SSL",
-        "imaplib.IMAP4",
-        "imaplib.IMAP4_SSL",
-        "ftplib.FTP",
-        "threading.Condition.wait_for",
-        "multiprocessing.queues.Queue.get",
-        "multiprocessing.queues.SimpleQueue.get",
-        "multiprocessing.pool.ApplyResult.get",
-        "multiprocessing.pool.ApplyResult.wait",
-        "multiprocessing.pool.Pool.join",
-        "multiprocessing.connection._ConnectionBase.recv",
-        "_socket.socket.recv",
-        "_socket.socket.recvfrom",
-        "_socket.socket.connect",
-        "socket.socket.accept",
-        "_socket.gethostbyaddr",
-        "_socket.getaddrinfo",
-        "sched.scheduler.run",
-        "signal.pause",
-        "_signal.pause",
-        "botocore.client.ClientCreator._create_api_method.<locals>._api_call",
-        "psycopg2.connect",
-        "psycopg.connection.Connection.connect",
-        "paramiko.client.SSHClient.connect",
-        "huggingface_hub.file_download.hf_hub_download",
-        "huggingface_hub._snapshot_download.snapshot_download",
-        "datasets.load.load_dataset",
-        "feedparser.api.parse",
-        "yfinance.multi.download",
-        "yfinance.base.TickerBase.history",
-    ]
-)
 #: They give an iterator: running through it waits.
 _LAZY: Final = ("concurrent.futures._base.Executor.map", "concurrent.futures.process.ProcessPoolExecutor.map")
 _EXECUTORS: Final = ("concurrent.futures.thread.ThreadPoolExecutor", "concurrent.futures.process.ProcessPoolExecutor")
@@ -216,7 +139,7 @@ def _is_awaited(cell: Cell, node: ast.expr) -> bool:
 
 
 def _blocks(cell: Cell, node: ast.Call, call: Call) -> bool:
-    name = function_name(call.function)
+    name = call.function.name if isinstance(call.function, Returning) else function_name(call.function)
     if isinstance(node.func, ast.Name) and node.func.id == "input":
         return isinstance(call.function, Live) and call.function.obj is objects.builtin("input")
     if name == "time.sleep":
@@ -228,7 +151,7 @@ def _blocks(cell: Cell, node: ast.Call, call: Call) -> bool:
         owner = cell.flow.values.get(node.func.value)
         is_of_thread = isinstance(owner, Awaitable) and function_name(owner.maker) == _THREADSAFE
         return is_of_thread and not _is_done(cell, node, ast.unparse(node.func.value))
-    if name in _BLOCKING:
+    if name in BLOCKING:
         return not _returns_at_once(cell, node, name)
     root, _, _ = name.partition(".")
     method = name.rpartition(".")[2]
@@ -237,8 +160,8 @@ def _blocks(cell: Cell, node: ast.Call, call: Call) -> bool:
     if root == "httpx" and method in _HTTP and "Async" not in name:
         return True
     if root == "pandas" and method.startswith("read_"):
-        first = node.args[0] if node.args else None
-        return isinstance(first, ast.Constant) and isinstance(first.value, str) and "://" in first.value
+        first = call.argument(0)
+        return isinstance(first, Live) and type(first.obj) is str and "://" in first.obj
     return _is_client_call(cell, node) or _has_async_twin(call, node)
 
 
@@ -250,7 +173,9 @@ def _returns_at_once(cell: Cell, node: ast.Call, name: str) -> bool:
     if name.startswith("concurrent.futures._base.Future.") and isinstance(node.func, ast.Attribute):
         return _is_done(cell, node, ast.unparse(node.func.value))
     if name.startswith(("_socket.socket.", "socket.socket.")):
-        return "setblocking" in cell.source or "settimeout" in cell.source
+        owner = cell.flow.values.get(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        is_made_here = isinstance(owner, Instance) and owner.is_exact
+        return not is_made_here or "setblocking" in cell.source or "settimeout" in cell.source
     if name.startswith(("threading.", "multiprocessing.process")):
         timeout = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "timeout"), None)
         return isinstance(timeout, ast.Constant) and timeout.value == 0

@@ -101,7 +101,7 @@ def _called(cell: Cell, value: Value | None) -> Iterator[Value | None]:
     """The functions that run when a value is called."""
     if isinstance(value, Class):
         yield from (cell.flow.member(value, name) for name in _MAKERS)
-    elif isinstance(value, Live) and isinstance(value.obj, type):
+    elif isinstance(value, Live) and objects.is_a(value.obj, type):
         if is_users_class(value.obj):
             yield from (Live(objects.class_lookup(value.obj, name)) for name in _MAKERS)
     else:
@@ -153,7 +153,7 @@ def _method(cell: Cell, value: Value | None, name: str, *, is_property: bool = F
         return Live(live) if objects.code_flags(live) else None
     if type(live) is property:
         return Live(live.fget)
-    return Live(objects.instance_dict(live).get("func")) if isinstance(live, functools.cached_property) else None
+    return Live(objects.instance_dict(live).get("func")) if objects.is_a(live, functools.cached_property) else None
 
 
 def is_consumed(cell: Cell, node: ast.AST) -> bool:

@@ -166,6 +166,24 @@ with ThreadPoolExecutor() as pool:
 q = asyncio.Queue(maxsize=3)
 async with asyncio.Semaphore(2):
     await q.put(1)
+# %%
+jobs = {u: asyncio.create_task(fetch(u)) for u in urls}
+rs = await asyncio.gather(*jobs)  # expect: api-misuse
+# %%
+done, rest = await asyncio.wait(urls)  # expect: api-misuse
+print([d.result() for d in done])
+# %% ok
+import sys
+if sys.version_info >= (3, 14):
+    t = asyncio.create_task(fetch(1), eager_start=True)
+# %% ok
+jobs = {u: asyncio.create_task(fetch(u)) for u in urls}
+rs = await asyncio.gather(*jobs.values())
+# %% ok
+jobs = [asyncio.create_task(fetch(u)) for u in urls]
+done, rest = await asyncio.wait({*jobs})
+print([d.result() for d in done])
+rs = await asyncio.gather(*[*jobs, *jobs])
 # %% setup everyday
 # %%
 rs = await asyncio.gather([ask(q) for q in questions])  # expect: api-misuse

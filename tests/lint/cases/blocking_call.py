@@ -257,6 +257,23 @@ async def f():
 def rows(xs):
     with ThreadPoolExecutor() as ex:
         return list(ex.map(nap, xs))
+# %%
+import pandas as pd
+async def f():
+    source = "https://example.org/rows.csv"
+    return pd.read_csv(source)  # expect: blocking-call
+# %%
+async def f():
+    s = socket.socket()
+    s.connect(("localhost", 80))  # expect: blocking-call
+# %% ok
+async def f(s: socket.socket):
+    return s.recv(10)
+# %% ok
+async def f():
+    s = socket.socket()
+    s.setblocking(False)
+    return s.recv(10)
 # %% setup everyday
 # %%
 import requests
