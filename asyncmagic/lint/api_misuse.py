@@ -188,7 +188,8 @@ def _gather(cell: Cell, arguments: tuple[Argument, ...]) -> Iterator[Diagnostic]
     for argument in arguments:
         node, value = argument.node, argument.value
         if isinstance(node, ast.Starred):
-            if isinstance(value, Box) and _holds_data(cell, value):
+            unpacks = any(isinstance(n, ast.Starred) for n in ast.walk(node.value))
+            if isinstance(value, Box) and not unpacks and _holds_data(cell, value):
                 hint = "Call the async function for each: `gather(*(fetch(x) for x in …))`"
                 yield _say(cell, node, "are no awaitables but values", hint)
         elif isinstance(value, Box) or isinstance(node, (ast.List, ast.ListComp, ast.GeneratorExp, ast.Tuple)):
@@ -213,7 +214,7 @@ def _several(cell: Cell, argument: Argument, name: str, *, takes_coroutines: boo
         if kinds == {"coroutine"} and all(isinstance(o, Awaitable) for o in found) and not takes_coroutines:
             hint = "Make tasks of them first: `asyncio.create_task(…)`"
             yield _say(cell, node, "holds coroutines, which `asyncio.wait` refuses", hint)
-        elif _holds_data(cell, value):
+        elif _holds_data(cell, value) and not any(isinstance(n, ast.Starred) for n in ast.walk(node)):
             yield _say(cell, node, "holds no awaitables but values", f"`{name}` wants a list of tasks")
 
 
