@@ -18,6 +18,8 @@ from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partia
 RULE = "sequential-awaits"
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+#: What awaits the coroutine that it is given.
+_WRAPPERS = frozenset({"asyncio.tasks.wait_for", "asyncio.tasks.shield"})
 #: Methods whose calls depend on their order, whatever they are given.
 _ORDERED = frozenset(
     [
@@ -75,6 +77,10 @@ _ORDERED = frozenset(
         "enter_async_context",
     ]
 )
+#: Functions that change nothing of what they are given.
+_READING = frozenset(
+    ["len", "str", "repr", "int", "float", "sum", "min", "max", "sorted", "range", "list", "dict", "set", "tuple"]
+)
 _MUTATING = frozenset(
     [
         "append",
@@ -116,6 +122,8 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             yield from _together(cell, node.values)
         elif isinstance(node, ast.BinOp):
             yield from _together(cell, [node.left, node.right])
+        elif isinstance(node, ast.JoinedStr):
+            yield from _together(cell, [part for part in node.values if _awaits(part)])
         elif isinstance(node, ast.Call) and not _shows(node) and not _is_asyncios(cell, node):
             given = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from _together(cell, [part for part in given if _awaits(part)])
@@ -129,6 +137,12 @@ def _call(cell: Cell, node: ast.AST | None) -> ast.Call | None:
     """The call of an awaited expression that makes a coroutine there and then."""
     if not isinstance(node, ast.Await) or not isinstance(node.value, ast.Call):
         return None
+    made = cell.flow.calls.get(node.value)
+    if made is not None and function_name(made.function) in _WRAPPERS and node.value.args:
+        inner = node.value.args[0]
+        value = cell.flow.values.get(inner)
+        is_made_there = isinstance(value, Awaitable) and value.kind == "coroutine" and value.node is inner
+        return inner if isinstance(inner, ast.Call) and is_made_there else None
     value = cell.flow.values.get(node.value)
     if not isinstance(value, Awaitable) or value.kind != "coroutine" or value.node is not node.value:
         return None
@@ -304,7 +318,10 @@ def _are_independent(cell: Cell, a: tuple[ast.Assign, ast.Call], b: tuple[ast.As
     stored_a, stored_b = _names(a[0], ast.Store), _names(b[0], ast.Store)
     if stored_a & (_names(b[1], ast.Load) | stored_b) or not _may_overlap(cell, b[1], set(), is_row=True):
         return False
-    if any(not isinstance(target, (ast.Name, ast.Tuple)) for target in (*a[0].targets, *b[0].targets)):
+    owners = {_base(t) for t in (*a[0].targets, *b[0].targets) if isinstance(t, ast.Attribute)}
+    if owners & (_names(a[1], ast.Load) | _names(b[1], ast.Load)):
+        return False
+    if any(not isinstance(target, (ast.Name, ast.Tuple, ast.Attribute)) for target in (*a[0].targets, *b[0].targets)):
         return False
     return _calls_are_independent(cell, a[1], b[1])
 
@@ -319,7 +336,21 @@ def _calls_are_independent(cell: Cell, a: ast.Call, b: ast.Call) -> bool:
     if ast.unparse(a.func) == ast.unparse(b.func):
         return bool(a.args or a.keywords) or isinstance(a.func, ast.Name)
     shared = _argument_names(a) & _argument_names(b)
-    return not are_methods and None not in sources and all(_is_data(cell, name) for name in shared)
+    if are_methods or None in sources:
+        return False
+    return all(_is_data(cell, name) or all(map(_only_reads, sources)) for name in shared)
+
+
+def _only_reads(function: Function | None) -> bool:
+    """Whether the function hands none of its arguments, as they are, to others that could change them."""
+    names = _arguments(function) if function is not None else set()
+    for node in own_nodes(function.node) if function is not None else ():
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _READING):
+            if any(isinstance(part, ast.Name) and part.id in names for part in node.args):
+                return False
+            if any(isinstance(k.value, ast.Name) and k.value.id in names for k in node.keywords):
+                return False
+    return True
 
 
 def _are_of_two(cell: Cell, a: ast.expr, b: ast.expr) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import types
 from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
+from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.kinds import function_name
-from asyncmagic.lint.flow.values import Awaitable, Value, awaitables
+from asyncmagic.lint.flow.sources import positional
+from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partial, Value, awaitables
 
 RULE = "unchecked-exceptions"
 _SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
@@ -96,15 +100,23 @@ def _reaps_cancelled(cell: Cell, node: ast.AST, call: ast.Call) -> bool:
 
 def _are_checked(cell: Cell, names: set[str], node: ast.AST) -> bool:
     """Whether the cell looks at the results as possible exceptions, shows them, or gives them to others."""
-    scope = _scope(cell, node)
+    if _are_looked_at(cell, names, _scope(cell, node), node):
+        return True
+    return isinstance(cell.displayed, ast.Name) and cell.displayed.id in names
+
+
+def _are_looked_at(cell: Cell, names: set[str], scope: ast.AST, made: ast.AST | None = None, depth: int = 3) -> bool:
+    """Whether a function or a cell looks at what stands in the names, after it was made."""
     related = set(names)
+    first_line = getattr(made, "lineno", -(10**9))
+    before = set(ast.walk(made)) if made is not None else set()
     for other in ast.walk(scope):
         if isinstance(other, (ast.For, ast.comprehension)) and _loads(other.iter) & related:
             related |= {n.id for n in ast.walk(other.target) if isinstance(n, ast.Name)}
     for other in ast.walk(scope):
-        if getattr(other, "lineno", 10**9) < getattr(node, "lineno", 0):
+        if getattr(other, "lineno", 10**9) < first_line or other in before:
             continue
-        if isinstance(other, ast.Call) and _call_looks(cell, other, names, related):
+        if isinstance(other, ast.Call) and _call_looks(cell, other, names, related, depth):
             return True
         if (
             isinstance(other, ast.Attribute)
@@ -118,19 +130,59 @@ def _are_checked(cell: Cell, names: set[str], node: ast.AST) -> bool:
             return True
         if isinstance(other, ast.Raise) and other.exc is not None and _loads(other.exc) & related:
             return True
-    return isinstance(cell.displayed, ast.Name) and cell.displayed.id in names
+    return isinstance(scope, ast.Lambda) and _is_whole(scope.body, names)
 
 
-def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str]) -> bool:
-    name = function_name(found.function) if (found := cell.flow.calls.get(call)) is not None else ""
+def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str], depth: int) -> bool:
+    found = cell.flow.calls.get(call)
+    name = function_name(found.function) if found is not None else ""
+    if found is None and isinstance(call.func, ast.Name) and hasattr(builtins, call.func.id):
+        name = f"builtins.{call.func.id}"  # In a function from before the cell.
     arguments = [a.value if isinstance(a, ast.Starred) else a for a in [*call.args, *(k.value for k in call.keywords)]]
     given = set().union(*(_loads(a) for a in arguments)) if arguments else set()
     if name in ("builtins.isinstance", "builtins.type", "builtins.issubclass"):
         return bool(given & related)
     whole = any(_is_whole(argument, related if name in _SHOWING else names) for argument in arguments)
+    looks = None
+    if found is not None and depth and any(_is_whole(argument, related) for argument in arguments):
+        looks = _source_looks(cell, found.function, call, related, depth - 1)
+    if looks is not None:
+        return looks
+    if name in ("builtins.map", "builtins.filter"):
+        return found is not None and whole and _each_is_looked_at(cell, found.args[0] if found.args else None)
     if name.startswith("builtins.") and name not in _SHOWING:
         return False
     return whole and (name in _SHOWING or not name.startswith(("builtins.", "json.", "math.", "statistics.")))
+
+
+def _source_looks(cell: Cell, value: Value | None, call: ast.Call, names: set[str], depth: int) -> bool | None:
+    """Whether the called function looks at those of the names that it is given; None where its source is not known."""
+    function = _users_function(cell, value)
+    if function is None or any(isinstance(part, ast.Starred) for part in call.args):
+        return None
+    slots = [arg.arg for arg in positional(function.node)][isinstance(value, Bound) :]
+    if len(slots) < len(call.args) or any(k.arg is None for k in call.keywords):
+        return None
+    pairs = [*zip(slots, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
+    inner = {name for name, argument in pairs if _is_whole(argument, names)}
+    return _are_looked_at(cell, inner, function.node, depth=depth)
+
+
+def _each_is_looked_at(cell: Cell, value: Value | None) -> bool:
+    """Whether the function that `map` or `filter` calls with each result looks at it, as far as can be known."""
+    function = _users_function(cell, value)
+    if function is None:
+        return value is None or not function_name(value).startswith("builtins.")
+    return _are_looked_at(cell, {arg.arg for arg in positional(function.node)}, function.node, depth=1)
+
+
+def _users_function(cell: Cell, value: Value | None) -> Function | None:
+    """The source of a function or method of the user's own."""
+    while isinstance(value, (Bound, Partial)):
+        value = value.function
+    if isinstance(value, Live) and objects.is_a(value.obj, types.FunctionType):
+        value = cell.flow.source_of(value.obj)
+    return value if isinstance(value, Function) and not value.is_library else None
 
 
 def _is_whole(node: ast.expr, names: set[str]) -> bool:

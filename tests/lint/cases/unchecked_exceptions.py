@@ -100,3 +100,50 @@ t = asyncio.create_task(may_fail(0))
 t.cancel()
 await asyncio.wait([t])
 print(t.cancelled())
+# %% setup
+import asyncio
+async def may_fail(i):
+    if i == 1: raise ValueError(i)
+    return i
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+def good(numbers):
+    return [n for n in numbers if not isinstance(n, Exception)]
+def report(n):
+    print("failed" if isinstance(n, BaseException) else n)
+def double(n):
+    return n * 2
+# %%
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)  # expect: unchecked-exceptions
+middle = mean(rs)
+# %% ok
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)
+middle = sum(good(rs))
+# %% ok
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)
+for r in rs:
+    report(r)
+# %%
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)  # expect: unchecked-exceptions
+for r in rs:
+    print(double(r))
+# %% ok
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)
+list(map(report, rs))
+# %%
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)  # expect: unchecked-exceptions
+two = list(map(double, rs))
+# %%
+class Team:
+    def total(self, scale, parts):
+        return scale * sum(p + 1 for p in parts)
+    async def run(self):
+        rs = await asyncio.gather(may_fail(0), return_exceptions=True)  # expect: unchecked-exceptions
+        return self.total(2, parts=rs)
+await Team().run()
+# %% ok
+def total(parts):
+    checked = good(parts)
+    return sum(checked)
+rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)
+n = total(rs)
