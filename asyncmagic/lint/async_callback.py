@@ -28,6 +28,16 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
     "itertools.accumulate": (1, "func"),
     "_functools.reduce": (0,),
     "functools.reduce": (0,),
+    "functools.cmp_to_key": (0,),
+    "heapq.nlargest": ("key",),
+    "heapq.nsmallest": ("key",),
+    "heapq.merge": ("key",),
+    "bisect.bisect_left": ("key",),
+    "bisect.insort_right": ("key",),
+    "json.dumps": ("default",),
+    "json.dump": ("default",),
+    "json.loads": ("object_hook",),
+    "contextlib._BaseExitStack.callback": (0,),
     "collections.defaultdict": (0,),
     "dataclasses.field": ("default_factory",),
     "threading.Thread": (1, "target"),
@@ -60,6 +70,9 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
     "re.sub": (1, "repl"),
     "re.Pattern.sub": (0, "repl"),
     "timeit.timeit": (0,),
+    "traitlets.traitlets.HasTraits.observe": (0,),
+    "ipywidgets.widgets.widget_button.Button.on_click": (0,),
+    "ipywidgets.widgets.widget.Widget.on_msg": (0,),
 }
 #: Methods that Python calls itself, and whose result it uses at once.
 _PLAIN_METHODS = frozenset(

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.flow.values import Awaitable, Box, Use, awaitables
+from asyncmagic.lint.flow.sources import names_in
+from asyncmagic.lint.flow.values import Awaitable, Box, Object, Use, awaitables
 
 Finding = tuple[ast.AST, str, ast.AST | None]
 
@@ -106,3 +107,25 @@ def left(cell: Cell, rule: str) -> Iterator[Finding]:
         is_served = any(a.is_served or a.uses or a.is_overwritten for a in group)
         if not is_served and any(id(a) in kept and a.kind == "coroutine" for a in group):
             yield node, "", None
+    if rule == "missing-await":
+        yield from _left_in_objects(cell)
+
+
+def _left_in_objects(cell: Cell) -> Iterator[Finding]:
+    """What methods have put into the objects that the cell's names hold, and no async method of them asks for."""
+    seen: set[ast.AST] = set()
+    for value in cell.flow.final.names.values():
+        for part in cell.flow.reachable(value):
+            if not isinstance(part, Object) or not cell.flow.is_cell_code(part.cls.node):
+                continue
+            methods = [m for m in part.cls.node.body if isinstance(m, (ast.FunctionDef, ast.AsyncFunctionDef))]
+            awaiting = [m for m in methods if isinstance(m, ast.AsyncFunctionDef) or m.name == "__await__"]
+            asked = {name for method in awaiting for name in names_in(method)}
+            held = [v for name, v in part.attributes.items() if name not in asked]
+            for awaitable in (a for v in held for a in awaitables(v)):
+                node = awaitable.node
+                is_left = awaitable.kind == "coroutine" and not (awaitable.root.is_served or awaitable.root.uses)
+                is_new = node is not None and node not in seen and cell.flow.is_cell_code(node)
+                if node is not None and is_left and is_new and not awaitable.is_registered:
+                    seen.add(node)
+                    yield node, "", None

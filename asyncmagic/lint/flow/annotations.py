@@ -38,6 +38,7 @@ _ASYNC_ITERABLES: Final = (
     collections.abc.AsyncGenerator,
     collections.abc.AsyncIterable,
 )
+_ITERATORS: Final = (collections.abc.Generator, collections.abc.Iterator, collections.abc.Iterable)
 _CONTAINERS: Final = (list, tuple, set, frozenset, dict)
 
 
@@ -82,6 +83,8 @@ class Annotations(ABC):
                 return either(*parts, *([Live(None)] if base.obj is typing.Optional else []))
             if base.obj is typing.Annotated:
                 return self.annotation_node(args[0], scope, owner)
+            if _is_record(base.obj, args):
+                return _record([self.annotation_node(arg, scope, owner) for arg in args])
             inner = args[-1] if base.obj is not collections.abc.AsyncGenerator else args[0]
             if isinstance(inner, ast.Constant) and inner.value is Ellipsis:
                 inner = args[0]
@@ -191,6 +194,8 @@ class Annotations(ABC):
             return self.annotation(args[0], module, owner)
         if origin is None or not args:
             return None
+        if _is_record(origin, args):
+            return _record([self.annotation(arg, module, owner) for arg in args])
         inner = args[0] if origin is collections.abc.AsyncGenerator or args[-1:] == (Ellipsis,) else args[-1]
         return self._generic(origin, lambda: self.annotation(inner, module, owner))
 
@@ -216,6 +221,8 @@ class Annotations(ABC):
         if origin is asyncio.Task or origin is asyncio.Future:
             which: Any = "task" if origin is asyncio.Task else "future"
             return Awaitable(which, None, inner, is_handed_on=True)
+        if any(origin is known for known in _ITERATORS) and inner is not nothing:
+            return Box(types.GeneratorType, [inner()], is_shared=True)
         if origin is collections.abc.Callable:
             return Returning(inner) if inner() is not None else None
         if not objects.is_a(origin, type) or origin is object or origin is type:
@@ -229,6 +236,18 @@ class Annotations(ABC):
         parameters = objects.class_lookup(origin, "__parameters__")
         is_of_one = type(parameters) is tuple and len(parameters) == 1 and inner is not nothing
         return Instance(origin, is_exact=False, argument=inner if is_of_one else None)
+
+
+def _is_record(origin: object, args: collections.abc.Sequence[Any]) -> bool:
+    """Whether `tuple[…]` says what stands at each of several places."""
+    if not (origin is tuple or origin is typing.Tuple) or len(args) < 2:  # noqa: UP006
+        return False
+    last = args[-1].value if isinstance(args[-1], ast.Constant) else args[-1]
+    return last is not Ellipsis
+
+
+def _record(items: list[Value | None]) -> Value:
+    return Box(tuple, items, list(range(len(items))), is_shared=True)
 
 
 def argument_of(owner: Value | None) -> Value | None:

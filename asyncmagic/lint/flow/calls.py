@@ -148,9 +148,12 @@ class Calls(Instances):
 
     def _call_c_method(self, call: Call, name: str, owner: Value | None) -> Value | None:
         if name.startswith("builtins.str."):
+            is_join = name == "builtins.str.join"
+            if is_join and isinstance(given := call.argument(0), Box) and given.kind is dict:
+                return Instance(str)  # It goes over the keys.
             for value in call.values:
                 self.use(value, call.node, "used as text", is_certain=False)
-                self.use_elements(value, call.node, "used as text", is_certain=name == "builtins.str.join")
+                self.use_elements(value, call.node, "used as text", is_certain=is_join)
             self.hand_over_unless_used(call)
             return Instance(str)
         if name.startswith("_io."):
@@ -285,6 +288,9 @@ class Calls(Instances):
             call = Call(call.node, call.function, [], call.scope, has_unknown_keywords=True)
         node = function.node
         has_work = self.has_stored or any(map(self.is_interesting, (owner, *call.values)))
+        if isinstance(node, ast.FunctionDef) and facts(node).awaits and self.is_cell_code(node):
+            self.hand_over_arguments(call)
+            return None  # The cell does not run: that is said at the function.
         if isinstance(node, ast.AsyncFunctionDef) or facts(node).awaits:
             if is_generator(node):
                 self.hand_over_arguments(call)

@@ -48,6 +48,17 @@ def item_at(box: Box, key: object) -> Value | None:
     return any_item(box)
 
 
+def live_item(flow: Calls, obj: object, key: object) -> Value | None:
+    """What a live container has at a place; with an unknown key, at any."""
+    if type(obj) is dict and len(obj) <= 1000 and all(type(k) is str or type(k) is int for k in obj):
+        if type(key) is str or type(key) is int:
+            return flow.lift(obj[key]) if key in obj else None
+        return either(*map(flow.lift, obj.values())) if 0 < len(obj) <= 12 else None
+    if (type(obj) is list or type(obj) is tuple) and type(key) is int and -len(obj) <= key < len(obj):
+        return flow.lift(obj[key])
+    return None
+
+
 def _live_element(flow: Calls, obj: object) -> Value | None:
     if type(obj) is str or type(obj) is range:
         return Instance(str if type(obj) is str else int)

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.expressions import Expressions
 from asyncmagic.lint.flow.ledger import Call
-from asyncmagic.lint.flow.values import Class, Function, Live, Scope, Value
+from asyncmagic.lint.flow.values import Awaitable, Class, Function, Live, Scope, Value
 
 
 class Definitions(Expressions):
@@ -21,7 +21,10 @@ class Definitions(Expressions):
 
     def _do_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
         for default in (*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)):
-            self.hand_over(self.evaluate(default, scope))
+            value = self.evaluate(default, scope)
+            if isinstance(value, Awaitable) and value.kind == "coroutine" and not self.quiet:
+                self.reused.append((value, default))
+            self.hand_over(value)
         name = self._qualified_name(node, scope)
         function = Function(node, scope, name, bool(name), scope.cls)
         self.note_function(function)

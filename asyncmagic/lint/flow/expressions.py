@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name
 from asyncmagic.lint.flow.calls import Calls
-from asyncmagic.lint.flow.containers import any_item, boxed, element, next_view, result_of, view
+from asyncmagic.lint.flow.containers import any_item, boxed, element, live_item, next_view, result_of, view
 from asyncmagic.lint.flow.ledger import Call, is_data
 from asyncmagic.lint.flow.sources import FUNCTIONS
 from asyncmagic.lint.flow.values import (
@@ -38,7 +38,23 @@ from asyncmagic.lint.flow.values import (
 
 _COROUTINE_ATTRIBUTES = frozenset(dir(types.CoroutineType))
 _TASK_ATTRIBUTES = frozenset(dir(asyncio.Task))
-_OPERATORS = {ast.Add: "__add__", ast.BitOr: "__or__", ast.RShift: "__rshift__", ast.BitAnd: "__and__"}
+#: What only tells something of a task.
+_TASK_QUESTIONS = frozenset(["cancelled", "cancelling", "done", "get_loop", "get_name", "set_name"])
+_OPERATORS = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.Mod: "__mod__",
+    ast.Pow: "__pow__",
+    ast.MatMult: "__matmul__",
+    ast.LShift: "__lshift__",
+    ast.RShift: "__rshift__",
+    ast.BitAnd: "__and__",
+    ast.BitOr: "__or__",
+    ast.BitXor: "__xor__",
+}
 
 
 class Expressions(Calls):
@@ -163,6 +179,8 @@ class Expressions(Calls):
             if option.kind == "awaitable":
                 return
             allowed = _COROUTINE_ATTRIBUTES if option.kind == "coroutine" else _TASK_ATTRIBUTES
+            if option.kind == "task" and node.attr in _TASK_QUESTIONS:
+                return
             is_own = option.instance is not None
             if node.attr in allowed or is_own:
                 self.hand_over(value)
@@ -175,6 +193,7 @@ class Expressions(Calls):
         if isinstance(value, Class):
             return self.of_one(value, node.slice, scope)
         self.use(value, node, "indexed", is_certain=True)
+        self.use_as_key(index, node.slice)
         return either(*(self._item(option, index, node) for option in options(value)))
 
     def _item(self, value: Value | None, index: Value | None, node: ast.Subscript) -> Value | None:
@@ -191,21 +210,12 @@ class Expressions(Calls):
             if value.keys is not None and key == -1 and value.items:
                 return value.items[-1]
             return any_item(value)
-        if isinstance(value, Live):
-            return self._live_item(value.obj, key)
-        return self._column() if class_name(value).endswith(".DataFrame") and type(key) is str else None
-
-    def _live_item(self, obj: object, key: object) -> Value | None:
-        if type(obj) is dict and len(obj) <= 1000 and all(type(k) is str or type(k) is int for k in obj):
-            if key is objects.MISSING:
-                return either(*map(self.lift, obj.values())) if 0 < len(obj) <= 12 else None
-            return self.lift(obj[key]) if key in obj else None
-        if (type(obj) is list or type(obj) is tuple) and type(key) is int and -len(obj) <= key < len(obj):
-            return self.lift(obj[key])
-        if objects.qualified_name(type(obj)).startswith("pandas.") and type(key) is str:
+        if type(key) is str and class_name(value).startswith("pandas."):
             return self._column()
-        is_generic = objects.is_a(obj, type) and objects.has_method(obj, "__class_getitem__")
-        return Live(obj) if is_generic else None
+        if isinstance(value, Live):
+            is_generic = objects.is_a(value.obj, type) and objects.has_method(value.obj, "__class_getitem__")
+            return value if is_generic else live_item(self, value.obj, key)
+        return None
 
     def _column(self) -> Value | None:
         series = self.attribute(self.import_module("pandas"), "Series", ast.Pass())
@@ -258,7 +268,7 @@ class Expressions(Calls):
         for index, child in enumerate(node.values):
             value = self.evaluate(child, scope)
             if index < len(node.values) - 1:
-                self.use(value, child, "tested: it is always true", is_certain=False)
+                self.use(value, child, "tested: it is always true", is_certain=isinstance(child, ast.Call))
             found.append(value)
         return either(*found)
 
@@ -288,8 +298,7 @@ class Expressions(Calls):
 
     def _operated(self, node: ast.BinOp, left: Value | None, right: Value | None) -> Value | None:
         """What an operator that the left side's class defines gives."""
-        name = _OPERATORS.get(type(node.op))
-        method = self.attribute(left, name, node) if name is not None else None
+        method = self.attribute(left, _OPERATORS[type(node.op)], node)
         return self.call_value(method, [right], node) if method is not None else None
 
     def _Compare(self, node: ast.Compare, scope: Scope) -> Value | None:
@@ -328,7 +337,8 @@ class Expressions(Calls):
             value = self.evaluate(child, scope)
             if isinstance(child, ast.Starred):
                 has_star = True
-                items.extend(value.items if isinstance(value, Box) else [element(self, value)])
+                is_box = isinstance(value, Box) and value.kind is not dict
+                items.extend(value.items if is_box else [element(self, value)])  # type: ignore[union-attr]
             else:
                 items.append(value)
         return Box(kind, items, None if has_star or kind is set else list(range(len(items))))

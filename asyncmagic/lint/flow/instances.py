@@ -10,13 +10,16 @@ from asyncmagic.lint.flow.annotations import linear
 from asyncmagic.lint.flow.bodies import Bodies
 from asyncmagic.lint.flow.containers import result_of
 from asyncmagic.lint.flow.ledger import Call, is_declared_data, is_users_class
-from asyncmagic.lint.flow.values import Awaitable, Class, Function, Instance, Live, Object, Value, either
+from asyncmagic.lint.flow.values import Awaitable, Box, Class, Function, Instance, Live, Object, Value, either
 
 _COROUTINE_METHODS = ("__await__", "send", "throw", "close")
 
 
 class Instances(Bodies):
     """Makes instances."""
+
+    #: The objects of classes of the cell that it makes itself.
+    constructed: list[Object]
 
     def instantiate(self, call: Call, cls: type) -> Value | None:
         """Make an instance of a live class."""
@@ -25,6 +28,9 @@ class Instances(Bodies):
         if is_odd or objects.qualified_name(cls) == "typing.Any":
             self.hand_over_unless_used(call)
             return None
+        if isinstance(made := self._declared_by_new(cls), Box):
+            self.hand_over_unless_used(call)
+            return made
         new = Instance(cls)
         if issubclass(cls, BaseException):
             self.use_as_data(call)
@@ -41,6 +47,14 @@ class Instances(Bodies):
         else:
             self.hand_over_unless_used(call)
         return self.made_object(call, new)
+
+    def _declared_by_new(self, cls: type) -> Value | None:
+        """What a class that makes something else than an instance says that it makes."""
+        maker = objects.class_lookup(cls, "__new__")
+        function = maker.__func__ if type(maker) is staticmethod else None
+        if not isinstance(function, types.FunctionType) or "return" not in function.__annotations__:
+            return None
+        return self.annotation(function.__annotations__["return"], function.__globals__, Live(cls))
 
     def made_object(self, call: Call, new: Value | None) -> Value | None:
         """A new object; one with all methods of a coroutine is a coroutine, mostly around another."""
@@ -78,7 +92,15 @@ class Instances(Bodies):
 
     def construct(self, call: Call, cls: Class) -> Value | None:
         """Make an object of a class whose source is known."""
+        maker = self.member(cls, "__new__")
+        if isinstance(maker, Function) and not isinstance(maker.node, ast.Lambda) and maker.node.returns is not None:
+            made = self.annotation_node(maker.node.returns, maker.scope)
+            if isinstance(made, Box):
+                self.hand_over_unless_used(call)
+                return made
         new = Object(cls, {})
+        if self.is_reporting:
+            self.constructed.append(new)
         init = self.member(cls, "__init__")
         if isinstance(init, Function) and self.is_cell_code(init.node):
             self.invoke(init, call, new)
@@ -91,6 +113,9 @@ class Instances(Bodies):
                 if name in hints:
                     self._check_field(call, value, self.annotation_node(hints[name], cls.scope))
             new.attributes.update((name, value) for name, value in given.items() if value is not None)
+            for name in hints.keys() - given.keys():
+                if isinstance(default := self.member(cls, name), Box):
+                    new.attributes[name] = Box(default.kind, list(default.items), default.keys)
             if not hints or not self.is_cell_code(cls.node):
                 self.hand_over_unless_used(call)
             post = self.member(cls, "__post_init__")

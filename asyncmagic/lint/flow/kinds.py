@@ -71,6 +71,8 @@ def _has(flow: Flow, value: Value | None, name: str) -> bool | None:
         return name == "__aiter__"
     if isinstance(value, Box):
         return name != "__aiter__"
+    if isinstance(value, Plain) and name == "__aiter__":
+        return False
     if isinstance(value, (Live, Instance, Object, Function)):
         return flow.has_special(value, name)
     return None

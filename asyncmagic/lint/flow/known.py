@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from asyncmagic.lint.flow import known_asyncio, known_builtins, known_libraries
+from asyncmagic.lint.flow import known_asyncio, known_builtins, known_containers, known_libraries
 from asyncmagic.lint.flow.values import Value
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Handler: TypeAlias = "Callable[[Calls, Call, Value | None], Value | None]"
 
 #: Qualified name -> what a call of it does and gives.
-KNOWN: Final = known_asyncio.TABLE | known_builtins.TABLE | known_libraries.TABLE
+KNOWN: Final = known_asyncio.TABLE | known_builtins.TABLE | known_containers.TABLE | known_libraries.TABLE
 #: Modules whose functions show, format or compute with what they are given.
 SHOWING_MODULES: Final = frozenset(
     {"json", "logging", "math", "pprint", "statistics", "IPython", "pandas", "numpy", "matplotlib", "seaborn"}

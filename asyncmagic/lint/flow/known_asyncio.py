@@ -180,8 +180,10 @@ def _table() -> dict[str, Handler]:
     for cls in ("_asyncio.Task", "_asyncio.Future", "asyncio.tasks.Task", "asyncio.futures.Future"):
         put(_future_result, f"{cls}.result")
         put(_future_method(nothing), f"{cls}.exception")
-        for method in ("cancel", "add_done_callback", "done", "cancelled", "set_name", "uncancel", "get_name"):
+        for method in ("cancel", "add_done_callback", "uncancel"):
             put(_future_method(Plain), f"{cls}.{method}")
+        for method in ("done", "cancelled", "set_name", "get_name"):
+            put(lambda flow, call, owner: Plain(), f"{cls}.{method}")
     return table
 
 

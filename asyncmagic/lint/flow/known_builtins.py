@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.containers import any_item, boxed, element, fill, item_at, merge
+from asyncmagic.lint.flow.containers import boxed, element
 from asyncmagic.lint.flow.ledger import BUILTIN_DATA
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
@@ -337,97 +337,6 @@ def _descriptor(kind: str) -> Handler:
     return handler
 
 
-# -- methods of containers ---------------------------------------------------------------------------------------
-
-
-def _add(position: int) -> Handler:
-    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-        value = call.argument(position)
-        if any(True for _ in flow.held(value)):
-            owner = flow.opened(owner)
-        if not isinstance(owner, Box) or owner.is_shared:
-            flow.hand_over_arguments(call)
-        if isinstance(owner, Box):
-            fill(flow, owner, value)
-        return Live(None)
-
-    return handler
-
-
-def _setdefault(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    key, default = call.argument(0), call.argument(1)
-    box = flow.opened(owner) if isinstance(default, Box) or any(True for _ in flow.held(default)) else owner
-    if not isinstance(box, Box) or box.is_shared:
-        flow.hand_over(default)
-        return either(default, _take(flow, call, owner)) if default is not None else None
-    if isinstance(key, Live) and type(key.obj) is str and box.keys is not None and key.obj in box.keys:
-        return item_at(box, key.obj)
-    fill(flow, box, default)
-    return default
-
-
-def _extend(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    given = call.argument(0)
-    if any(True for _ in flow.held(given)):
-        owner = flow.opened(owner)
-    if not isinstance(owner, Box) or owner.is_shared:
-        flow.hand_over_arguments(call)
-    if isinstance(owner, Box) and isinstance(given, Box):
-        merge(flow, owner, given)
-    elif isinstance(owner, Box):
-        fill(flow, owner, element(flow, given))
-    return Live(None)
-
-
-def _update(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    flow.use(call.argument(0), call.node, "read as a mapping", is_certain=True)
-    if any(True for value in call.values for _ in flow.held(value)):
-        owner = flow.opened(owner)
-    if not isinstance(owner, Box) or owner.is_shared or call.has_unknown_keywords:
-        flow.hand_over_arguments(call)
-    if isinstance(owner, Box):
-        given = boxed(flow, call.argument(0))
-        if call.args and isinstance(given, Box) and given.kind is dict:
-            merge(flow, owner, given)
-        elif call.args:
-            flow.hand_over(given)
-            owner.keys = None
-        merge(flow, owner, Box(dict, list(call.keywords.values()), list(call.keywords)))
-    return Live(None)
-
-
-def _take(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    flow.hand_over_arguments(call)
-    key = call.argument(0)
-    if not isinstance(owner, Box):
-        return element(flow, owner)
-    is_name = isinstance(key, Live) and type(key.obj) is str
-    return item_at(owner, key.obj) if isinstance(key, Live) and is_name else any_item(owner)
-
-
-def _values(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    return Box(types.GeneratorType, list(owner.items)) if isinstance(owner, Box) else _element_box(flow, owner)
-
-
-def _element_box(flow: Calls, owner: Value | None) -> Value | None:
-    if isinstance(owner, Live) and type(owner.obj) is dict:
-        return Box(types.GeneratorType, [flow.lift(item) for item in objects.plain_items(owner.obj) or []])
-    return None
-
-
-def _items(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    values = _values(flow, call, owner)
-    return Box(types.GeneratorType, [Box(tuple, [None, _element_or_none(values)], [0, 1])])
-
-
-def _element_or_none(value: Value | None) -> Value | None:
-    return either(*value.items) if isinstance(value, Box) and value.items else None
-
-
-def _copy(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    return owner
-
-
 def _table() -> dict[str, Handler]:
     table: dict[str, Handler] = {}
 
@@ -501,16 +410,6 @@ def _table() -> dict[str, Handler]:
     put(_descriptor("property"), "builtins.property", "functools.cached_property")
     put(_descriptor("staticmethod"), "builtins.staticmethod")
     put(_descriptor("classmethod"), "builtins.classmethod")
-    put(_add(0), "builtins.list.append", "builtins.set.add", "collections.deque.append", "collections.deque.appendleft")
-    put(_add(1), "builtins.list.insert")
-    put(_setdefault, "builtins.dict.setdefault")
-    put(_update, "builtins.dict.update")
-    put(_extend, "builtins.list.extend", "builtins.set.update", "collections.deque.extend")
-    put(_take, *(f"builtins.{t}.pop" for t in ("list", "set", "dict")), "collections.deque.pop", "builtins.dict.get")
-    put(_take, "builtins.dict.popitem", "collections.deque.popleft")
-    put(_values, "builtins.dict.values")
-    put(_items, "builtins.dict.items")
-    put(_copy, *(f"builtins.{t}.copy" for t in ("list", "set", "dict")))
     for cls in ("series.Series", "frame.DataFrame"):
         for method in ("apply", "map", "applymap", "transform", "agg", "aggregate"):
             put(_map_method, f"pandas.core.{cls}.{method}", f"pandas.{cls.partition('.')[2]}.{method}")

@@ -7,7 +7,20 @@ import functools
 import types
 from typing import TYPE_CHECKING, Final
 
-from asyncmagic.lint.flow.values import Box, Identity, Live, Scope, Value
+from asyncmagic.lint.flow.annotations import class_of
+from asyncmagic.lint.flow.objects import mro, qualified_name
+from asyncmagic.lint.flow.values import (
+    Awaitable,
+    Box,
+    Class,
+    Identity,
+    Instance,
+    Live,
+    Object,
+    Scope,
+    Value,
+    nothing,
+)
 
 if TYPE_CHECKING:
     from asyncmagic.lint.flow.calls import Calls
@@ -73,6 +86,35 @@ def _goes_over(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     return Box(types.GeneratorType, list(given.items)) if isinstance(given, Box) else None
 
 
+def _validates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """A Pydantic model is made of data."""
+    flow.use(call.argument(0), call.node, "validated", is_certain=True)
+    flow.use_elements(call.argument(0), call.node, "validated", is_certain=True)
+    if isinstance(owner, Live) and isinstance(owner.obj, type):
+        return Instance(owner.obj)
+    return Object(owner, {}) if isinstance(owner, Class) else None
+
+
+def _converts(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    """What pyzmq's sockets send and receive besides bytes: its asyncio sockets inherit the annotations of the others."""
+    cls = class_of(owner)
+    flow.hand_over_arguments(call)
+    if cls is None or not any(qualified_name(base) == "zmq._future._AsyncSocket" for base in mro(cls)):
+        return None
+    return flow.make(Awaitable("future", call.node, nothing))
+
+
+#: Who calls a callback, where the callback stands among the arguments, and of which classes is what it is given.
+CALLBACKS: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
+    "asyncio.streams.start_server": (0, ("asyncio.StreamReader", "asyncio.StreamWriter")),
+    "asyncio.streams.start_unix_server": (0, ("asyncio.StreamReader", "asyncio.StreamWriter")),
+    "websockets.asyncio.server.serve": (0, ("websockets.asyncio.server.ServerConnection",)),
+    "aiohttp.web_urldispatcher.UrlDispatcher.add_route": (2, ("aiohttp.web.Request",)),
+} | {
+    f"aiohttp.web_urldispatcher.UrlDispatcher.add_{method}": (1, ("aiohttp.web.Request",))
+    for method in ("delete", "get", "patch", "post", "put")
+}
+
 #: Qualified name -> what a call of it does and gives.
 TABLE: Final[dict[str, Handler]] = {
     f"aiofiles.{place}": _stub("Opening", "aiofiles", _AIOFILES)
@@ -82,3 +124,7 @@ TABLE.update(
     dict.fromkeys(["tenacity.retry", "backoff._decorator.on_exception", "backoff._decorator.on_predicate"], _keeps)
 )
 TABLE.update(dict.fromkeys(["tqdm.std.tqdm", "tqdm.asyncio.tqdm_asyncio", "tqdm.notebook.tqdm_notebook"], _goes_over))
+for method in ("model_validate", "model_validate_json"):
+    TABLE[f"pydantic.main.BaseModel.{method}"] = _validates
+for kind in ("json", "multipart", "pyobj", "serialized", "string"):
+    TABLE.update(dict.fromkeys([f"zmq.sugar.socket.Socket.{verb}_{kind}" for verb in ("recv", "send")], _converts))

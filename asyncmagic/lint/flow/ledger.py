@@ -268,6 +268,11 @@ class Ledger(Resolver):
             self.use(item, node, how, is_certain=is_certain)
             self.use_elements(item, node, how, is_certain=is_certain, depth=depth - 1)
 
+    def use_as_key(self, value: Value | None, node: ast.AST) -> None:
+        """A container is asked for what stands under the value; tasks are keys at times, coroutines hardly ever."""
+        if isinstance(value, Awaitable) and value.kind == "coroutine":
+            self.use(value, node, "used as a key", is_certain=False)
+
     def use_as_data(self, call: Call) -> None:
         """The arguments and what stands in them are shown or computed with."""
         for value in call.values:

@@ -91,6 +91,13 @@ def all_arguments(node: FunctionNode) -> list[ast.arg]:
     return [*positional(node), *node.args.kwonlyargs, *stars]
 
 
+def defaults(node: FunctionNode) -> dict[str, ast.expr]:
+    """The arguments that have a default, and that default."""
+    names = [arg.arg for arg in positional(node)][len(positional(node)) - len(node.args.defaults) :]
+    by_keyword = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return dict(zip(names, node.args.defaults, strict=True)) | {a.arg: d for a, d in by_keyword if d is not None}
+
+
 def body_of(node: FunctionNode) -> list[ast.stmt]:
     if isinstance(node, ast.Lambda):
         return [ast.copy_location(ast.Return(node.body), node.body)]
@@ -108,6 +115,13 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
             todo.extend(reversed(list(ast.iter_child_nodes(child))))
         elif not isinstance(child, ast.Lambda):
             todo.extend(child.decorator_list)
+
+
+@_remembered
+def names_in(node: ast.AST) -> frozenset[str]:
+    """Every name and attribute that stands in the node."""
+    names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    return frozenset(names) | {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
 
 
 @dataclass(frozen=True, slots=True)

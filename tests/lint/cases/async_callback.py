@@ -173,3 +173,28 @@ b = Button()
 async def clicked(btn): print("clicked")
 b.on_click(clicked)
 b.click()
+# %% setup everyday
+# %%
+import heapq
+heapq.nlargest(2, ["a", "bb"], key=ask)  # expect: async-callback
+# %%
+import json
+print(json.dumps({"a": 1}, default=ask))  # expect: async-callback
+# %%
+import contextlib
+async with contextlib.AsyncExitStack() as stack:
+    stack.callback(ask, "x")  # expect: async-callback
+# %% ok
+import contextlib
+async with contextlib.AsyncExitStack() as stack:
+    stack.push_async_callback(ask, "x")
+# %%
+import ipywidgets
+slider = ipywidgets.IntSlider()
+async def moved(change):
+    await ask(change["new"])
+slider.observe(moved, names="value")  # expect: async-callback
+# %%
+import ipywidgets
+label = ipywidgets.HTML()
+label.value = ask("x")  # expect: missing-await

@@ -41,9 +41,9 @@ rs = asyncio.gather(fetch(1), fetch(2))
 # %% ok
 job = fetch(1)
 job.close()
-# %% ok
+# %%
 c = fetch(1)
-asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(c))
+asyncio.get_running_loop().call_soon(lambda: asyncio.ensure_future(c))  # expect: dropped-task
 # %% ok
 %%agents
 jobs = []
@@ -86,3 +86,51 @@ s = stream()
 work = []
 for q in questions:
     work.append((q, ask(q)))  # expect: coroutine-left
+# %% setup everyday
+# %%
+class Feed:
+    def __init__(self, topic):
+        self.topic = topic
+        self.opening = ask(topic)  # expect: coroutine-left
+feed = Feed("news")
+print(feed.topic)
+# %% ok
+class Feed:
+    def __init__(self, topic):
+        self.opening = ask(topic)
+    async def start(self):
+        return await self.opening
+feed = Feed("news")
+# %% ok
+class Feed:
+    def __init__(self, topic):
+        self.opening = ask(topic)
+feed = Feed("news")
+print(await feed.opening)
+# %%
+from dataclasses import dataclass, field
+@dataclass
+class Farm:
+    waiting: list = field(default_factory=list)
+    def submit(self, scene):
+        self.waiting.append(ask(scene))  # expect: coroutine-left
+        return len(self.waiting)
+farm = Farm()
+print(farm.submit("a"), farm.submit("b"))
+# %% ok
+class Farm:
+    def __init__(self):
+        self.waiting = []
+    def submit(self, scene):
+        self.waiting.append(ask(scene))
+farm = Farm()
+farm.submit("a")
+print(await asyncio.gather(*farm.waiting))
+# %%
+import heapq
+heap = []
+for n, question in enumerate(["a", "b"]):
+    heapq.heappush(heap, (n, ask(question)))  # expect: coroutine-left
+# %%
+checks = {host: ask(host) for host in ("a", "b")}  # expect: coroutine-left
+print(", ".join(checks))

@@ -212,3 +212,38 @@ await main()
 # %% ok
 beat = asyncio.create_task(asyncio.sleep(0.01))
 print("started")
+# %% setup everyday
+# %%
+name = asyncio.create_task(ask("x"), name="x").get_name()  # expect: dropped-task
+print(name)
+# %%
+running = asyncio.create_task(ask("x"))  # expect: dropped-task
+print(running.done())
+del running
+# %% ok
+running = asyncio.create_task(ask("x"))
+print(await running)
+del running
+# %%
+import weakref
+alive = weakref.WeakSet()
+alive.add(asyncio.create_task(ask("x")))  # expect: dropped-task
+# %%
+async def start(questions):
+    running = {}
+    for question in questions:
+        running[question] = asyncio.create_task(ask(question))  # expect: dropped-task
+    await asyncio.sleep(0)
+    return f"{len(running)} started"
+# %% ok
+async def start(questions):
+    running = {}
+    for question in questions:
+        running[question] = asyncio.create_task(ask(question))
+    return {question: await task for question, task in running.items()}
+# %%
+asyncio.get_running_loop().call_later(1, lambda: asyncio.create_task(ask("x")))  # expect: dropped-task
+# %% ok
+running = asyncio.create_task(ask("x"))
+while not running.done():
+    await asyncio.sleep(0.01)

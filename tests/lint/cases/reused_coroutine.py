@@ -136,3 +136,26 @@ fresh = ask("c")
 res = await asyncio.gather(*spent)  # expect: reused-coroutine
 # %% ok
 res = await fresh
+# %% setup everyday
+# %%
+import functools
+@functools.lru_cache(maxsize=8)
+async def glossary(language):  # expect: reused-coroutine
+    return {"hello": language}
+# %%
+import functools
+class Book:
+    @functools.cached_property
+    async def title(self):  # expect: reused-coroutine
+        return await ask("title")
+# %% ok
+import functools
+@functools.lru_cache
+def glossary(language):
+    return {"hello": language}
+# %%
+async def reply(text, greeting=ask("hello")):  # expect: reused-coroutine
+    return f"{await greeting}, {text}"
+# %% ok
+async def reply(text, greet=ask):
+    return f"{await greet(text)}, {text}"
