@@ -90,6 +90,20 @@ def _all_rules() -> tuple[str, ...]:
     return tuple(registry)
 
 
+def _one_for_each(found: Iterable[Diagnostic]) -> Iterator[Diagnostic]:
+    """One message for one mistake: how a call of asyncio fails explains what else looks wrong in it."""
+    found = list(found)
+    refused = [diagnostic for diagnostic in found if diagnostic.rule == "api-misuse"]
+    for diagnostic in found:
+        is_explained = diagnostic.rule in ("missing-await", "await-non-awaitable") and any(
+            (other.line, other.column) <= (diagnostic.end_line, diagnostic.end_column)
+            and (diagnostic.line, diagnostic.column) <= (other.end_line, other.end_column)
+            for other in refused
+        )
+        if not is_explained:
+            yield diagnostic
+
+
 def _check(
     source: str,
     namespace: Mapping[str, object],
@@ -115,4 +129,4 @@ def _check(
         return []
     except Exception:  # A checker that fails says nothing.
         return []
-    return sorted(found.values())
+    return sorted(_one_for_each(found.values()))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell, Header
-from asyncmagic.lint.fates import left, lost, misused
+from asyncmagic.lint.fates import lost, misused
 from asyncmagic.lint.flow import Call
 from asyncmagic.lint.flow.kinds import function_name, is_async_function
 from asyncmagic.lint.flow.values import Value
@@ -107,7 +107,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             if is_async_function(cell.flow, value):
                 seen.add(node.lineno)
                 yield _diagnostic(cell, argument, cell.text(argument), cell.text(node.func))
-    for node_, _, _ in [*misused(cell, RULE), *lost(cell, RULE), *left(cell, RULE)]:
+    for node_, _, _ in [*misused(cell, RULE), *lost(cell, RULE)]:
         if isinstance(node_, ast.Call) and node_.args and node_.lineno not in seen:
             yield _diagnostic(cell, node_.args[0], cell.text(node_.args[0]), cell.text(node_.func))
 

@@ -24,7 +24,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     """
     if cell.is_agents:
         return  # What is left in a name is started when the cell ends.
-    for node, _, _ in left(cell, "missing-await"):
+    for node, _, _ in [*left(cell, "missing-await"), *left(cell, "async-callback")]:
         yield cell.diagnostic(
             RULE,
             node,

@@ -14,8 +14,15 @@ RULE = "dropped-task"
 #: Methods of a task that do not give it back.
 _KEEP_NOTHING = frozenset(["add_done_callback", "set_name", "get_name", "done", "cancelled"])
 _IGNORE_RESULTS = frozenset(
-    ["add_done_callback", "add_signal_handler", "call_at", "call_later", "call_soon", "call_soon_threadsafe"]
-    + ["observe", "on_click"]
+    [
+        "add_done_callback",
+        "add_signal_handler",
+        "call_at",
+        "call_later",
+        "call_soon",
+        "call_soon_threadsafe",
+        *["observe", "on_click"],
+    ]
 )
 
 

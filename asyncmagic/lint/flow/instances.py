@@ -104,7 +104,7 @@ class Instances(Bodies):
         init = self.member(cls, "__init__")
         if isinstance(init, Function) and self.is_cell_code(init.node):
             self.invoke(init, call, new)
-        elif isinstance(init, Live) and objects.is_a(init.obj, types.FunctionType) and cls.more is None:
+        elif isinstance(init, Live) and _is_own_init(init.obj) and cls.more is None:
             self._run_method(init.obj, call, new)
         else:
             hints = _annotated_names(cls)
@@ -127,6 +127,11 @@ class Instances(Bodies):
 def _given(call: Call, fields: list[str]) -> dict[str, Value | None]:
     """The arguments of a call by the names of the fields."""
     return ({} if call.starred else dict(zip(fields, call.args, strict=False))) | call.keywords
+
+
+def _is_own_init(init: object) -> bool:
+    """Whether `__init__` is a function of its own, and not that of Pydantic's models, which fills the fields."""
+    return isinstance(init, types.FunctionType) and objects.qualified_name(init) != "pydantic.main.BaseModel.__init__"
 
 
 def _annotated_names(cls: Class) -> dict[str, ast.expr]:

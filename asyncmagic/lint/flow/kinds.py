@@ -47,15 +47,21 @@ def _is_awaitable(flow: Flow, value: Value | None) -> bool | None:
     return False if isinstance(value, Manager) else None
 
 
+def _present(value: Value | None) -> list[Value | None]:
+    """What the value may be, where it may also be None: everything else."""
+    found = options(value)
+    return [option for option in found if not (isinstance(option, Live) and option.obj is None)] or list(found)
+
+
 def is_async_iterable(flow: Flow, value: Value | None) -> bool | None:
     """Whether `async for` works on the value."""
-    answers = {_has(flow, option, "__aiter__") for option in options(value)}
+    answers = {_has(flow, option, "__aiter__") for option in _present(value)}
     return answers.pop() if len(answers) == 1 else None
 
 
 def is_iterable(flow: Flow, value: Value | None) -> bool | None:
     """Whether a plain `for` works on the value."""
-    answers = {_is_iterable(flow, option) for option in options(value)}
+    answers = {_is_iterable(flow, option) for option in _present(value)}
     return answers.pop() if len(answers) == 1 else None
 
 

@@ -155,6 +155,13 @@ def _future_method(result: Callable[[], Value | None]) -> Handler:
     return handler
 
 
+def _subprocess(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+    flow.hand_over_arguments(call)
+    read, write = Instance(asyncio.StreamReader), Instance(asyncio.StreamWriter)
+    process = Instance(asyncio.subprocess.Process, attributes={"stdin": write, "stdout": read, "stderr": read})
+    return flow.coroutine(call, lambda: process)
+
+
 def _table() -> dict[str, Handler]:
     table: dict[str, Handler] = {}
 
@@ -165,6 +172,7 @@ def _table() -> dict[str, Handler]:
     put(_task, "asyncio.base_events.BaseEventLoop.create_task", "asyncio.events.AbstractEventLoop.create_task")
     put(_kept_task, "asyncio.taskgroups.TaskGroup.create_task", "asyncio.tasks.run_coroutine_threadsafe")
     put(_gather, "asyncio.tasks.gather")
+    put(_subprocess, "asyncio.subprocess.create_subprocess_exec", "asyncio.subprocess.create_subprocess_shell")
     put(_closed, "builtins.coroutine.close", "builtins.coroutine.throw")
     put(_shield, "asyncio.tasks.shield", "asyncio.futures.wrap_future")
     put(_wait_for, "asyncio.tasks.wait_for")

@@ -366,6 +366,10 @@ def _table() -> dict[str, Handler]:
     put(_computes("used as a value", lambda: Instance(range)), "builtins.range")
     for made in (collections.Counter, decimal.Decimal, fractions.Fraction, datetime.timedelta, pathlib.Path, uuid.UUID):
         put(_computes("used as a value", functools.partial(Instance, made)), objects.qualified_name(made))
+    for module in ("pathlib", "pathlib._local"):
+        put(_computes("written", Plain), f"{module}.Path.write_text", f"{module}.Path.write_bytes")
+        for method in ("__truediv__", "joinpath", "with_name", "with_suffix"):
+            put(lambda flow, call, owner: Instance(pathlib.Path), f"{module}.PurePath.{method}")
     put(_isinstance, "builtins.isinstance")
     put(_setattr, "builtins.setattr")
     put(_typevar, "typing.TypeVar", "typing_extensions.TypeVar")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import sys
 import types
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from asyncmagic.lint.flow.values import (
     Instance,
     Live,
     Object,
+    Plain,
     Scope,
     Value,
     nothing,
@@ -96,12 +98,22 @@ def _validates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
 
 
 def _converts(flow: Calls, call: Call, owner: Value | None) -> Value | None:
-    """What pyzmq's sockets send and receive besides bytes: its asyncio sockets inherit the annotations of the others."""
+    """What pyzmq's sockets send and receive besides bytes: the asyncio ones inherit the annotations of the others."""
     cls = class_of(owner)
     flow.hand_over_arguments(call)
     if cls is None or not any(qualified_name(base) == "zmq._future._AsyncSocket" for base in mro(cls)):
         return None
     return flow.make(Awaitable("future", call.node, nothing))
+
+
+def _of_sqlite(name: str) -> Handler:
+    """Connections and cursors of the standard library, which are written in C."""
+
+    def handler(flow: Calls, call: Call, owner: Value | None) -> Value | None:
+        flow.hand_over_unless_used(call)
+        return Instance(getattr(sys.modules["sqlite3"], name))
+
+    return handler
 
 
 #: Who calls a callback, where the callback stands among the arguments, and of which classes is what it is given.
@@ -128,3 +140,10 @@ for method in ("model_validate", "model_validate_json"):
     TABLE[f"pydantic.main.BaseModel.{method}"] = _validates
 for kind in ("json", "multipart", "pyobj", "serialized", "string"):
     TABLE.update(dict.fromkeys([f"zmq.sugar.socket.Socket.{verb}_{kind}" for verb in ("recv", "send")], _converts))
+TABLE["_sqlite3.connect"] = TABLE["sqlite3.connect"] = _of_sqlite("Connection")
+for method in ("Connection.cursor", "Connection.execute", "Connection.executemany", "Cursor.execute"):
+    TABLE[f"sqlite3.{method}"] = _of_sqlite("Cursor")
+for method in ("Connection.close", "Connection.commit", "Cursor.close", "Cursor.fetchone"):
+    TABLE[f"sqlite3.{method}"] = lambda flow, call, owner: Plain()
+for method in ("Cursor.fetchall", "Cursor.fetchmany"):
+    TABLE[f"sqlite3.{method}"] = lambda flow, call, owner: Box(list, [None])

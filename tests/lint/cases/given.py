@@ -2,6 +2,7 @@
 # %% setup
 import anyio
 import asyncio
+import sqlite3
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -243,3 +244,46 @@ def plain(word):  # expect: missing-async
     return await look_up(word)
 
 print(plain("a"))
+# %%
+import pathlib
+for word in ("a", "b"):
+    target = pathlib.Path(tempfile.gettempdir()) / f"{word}.md"
+    target.write_text(look_up(word))  # expect: missing-await
+# %%
+from pydantic import BaseModel
+class Address(BaseModel):
+    city: str
+async def address(word):
+    return Address(city=look_up(word))  # expect: missing-await
+# %% ok
+from pydantic import BaseModel
+class Address(BaseModel):
+    city: str
+async def address(word):
+    return Address(city=await look_up(word))
+# %%
+process = await asyncio.create_subprocess_exec("ls", stdout=asyncio.subprocess.PIPE)
+for line in process.stdout:  # expect: missing-async
+    print(line)
+# %% ok
+process = await asyncio.create_subprocess_exec("ls", stdout=asyncio.subprocess.PIPE)
+async for line in process.stdout:
+    print(line)
+await process.wait()
+# %%
+class Notes:
+    def __init__(self):
+        self.db = sqlite3.connect(":memory:")
+    def ask(self):
+        return self.db.execute("select 1")
+    async def all(self):
+        return await self.ask().fetchall()  # expect: await-non-awaitable
+# %%
+async def safe(word):
+    return await asyncio.timeout(look_up(word), 30)  # expect: api-misuse
+# %%
+words = list(map(look_up, ["a", "b"]))  # expect: coroutine-left
+print(len(words))
+# %%
+words = list(map(look_up, ["a", "b"]))  # expect: async-callback
+print(words[0].title())
