@@ -21,7 +21,8 @@ _IGNORE_RESULTS = frozenset(
         "call_later",
         "call_soon",
         "call_soon_threadsafe",
-        *["observe", "on_click"],
+        "observe",
+        "on_click",
     ]
 )
 
