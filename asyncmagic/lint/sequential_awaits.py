@@ -4,100 +4,32 @@ from __future__ import annotations
 
 import ast
 import itertools
-import types
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from asyncmagic.diagnostics import Diagnostic
+from asyncmagic.lint.call_words import MUTATING
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.kinds import function_name
-from asyncmagic.lint.flow.sources import FUNCTIONS, facts, own_nodes
-from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partial, Value
+from asyncmagic.lint.independence import (
+    are_independent,
+    argument_names,
+    awaited_call,
+    base_of,
+    inside,
+    is_asyncios,
+    is_clock,
+    is_guard,
+    may_overlap,
+    names,
+    source_of,
+)
 
 RULE = "sequential-awaits"
 _Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.DictComp
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-#: What awaits the coroutine that it is given.
-_WRAPPERS = frozenset({"asyncio.tasks.wait_for", "asyncio.tasks.shield"})
-#: Methods whose calls depend on their order, whatever they are given.
-_ORDERED = frozenset(
-    [
-        "read",
-        "readline",
-        "readlines",
-        "readexactly",
-        "readuntil",
-        "recv",
-        "receive",
-        "next",
-        "send",
-        "write",
-        "writelines",
-        "drain",
-        "put",
-        "commit",
-        "begin",
-        "execute",
-        "rollback",
-        "connect",
-        "close",
-        "open",
-        "start",
-        "stop",
-        "acquire",
-        "release",
-        "join",
-        "wait",
-        "sleep",
-        "push",
-        "pop",
-        "seek",
-        "flush",
-        "login",
-        "goto",
-        "click",
-        "fill",
-        "type",
-        "press",
-        "insert",
-        "update",
-        "delete",
-        "append",
-        "step",
-        "asend",
-        "anext",
-        "save",
-        "set",
-        "add",
-        "remove",
-        "clear",
-        "publish",
-        "emit",
-        "enter_async_context",
-    ]
-)
-#: Functions that change nothing of what they are given.
-_READING = frozenset(
-    ["len", "str", "repr", "int", "float", "sum", "min", "max", "sorted", "range", "list", "dict", "set", "tuple"]
-)
-_MUTATING = frozenset(
-    [
-        "append",
-        "extend",
-        "add",
-        "update",
-        "insert",
-        "pop",
-        "remove",
-        "clear",
-        "put",
-        "put_nowait",
-        "set",
-        "setdefault",
-        "write",
-    ]
-)
+_Statement: TypeAlias = ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Return | ast.Expr
+#: Methods that open what is read in the body of their `async with`.
+_OPENING = frozenset({"get", "head", "options", "request", "stream"})
 
 
 def check(cell: Cell) -> Iterator[Diagnostic]:
@@ -124,29 +56,13 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
             yield from _together(cell, [node.left, node.right])
         elif isinstance(node, ast.JoinedStr):
             yield from _together(cell, [part for part in node.values if _awaits(part)])
-        elif isinstance(node, ast.Call) and not _shows(node) and not _is_asyncios(cell, node):
+        elif isinstance(node, ast.Call) and not _shows(node) and not is_asyncios(cell, node):
             given = [*node.args, *(keyword.value for keyword in node.keywords)]
             yield from _together(cell, [part for part in given if _awaits(part)])
         body = getattr(node, "body", None)
         for statements in (body, getattr(node, "orelse", None), getattr(node, "finalbody", None)):
             if isinstance(statements, list):
                 yield from _row(cell, statements)
-
-
-def _call(cell: Cell, node: ast.AST | None) -> ast.Call | None:
-    """The call of an awaited expression that makes a coroutine there and then."""
-    if not isinstance(node, ast.Await) or not isinstance(node.value, ast.Call):
-        return None
-    made = cell.flow.calls.get(node.value)
-    if made is not None and function_name(made.function) in _WRAPPERS and node.value.args:
-        inner = node.value.args[0]
-        value = cell.flow.values.get(inner)
-        is_made_there = isinstance(value, Awaitable) and value.kind == "coroutine" and value.node is inner
-        return inner if isinstance(inner, ast.Call) and is_made_there else None
-    value = cell.flow.values.get(node.value)
-    if not isinstance(value, Awaitable) or value.kind != "coroutine" or value.node is not node.value:
-        return None
-    return node.value
 
 
 def _say(cell: Cell, node: ast.AST, what: str, hint: str, fix: str | None = None) -> Diagnostic:
@@ -158,13 +74,13 @@ def _comprehension(cell: Cell, node: _Comprehension) -> Iterator[Diagnostic]:
     awaits = _awaits(node)
     if len(awaits) != 1 or not _always_awaits(element) or any(g.is_async for g in node.generators):
         return
-    call = _call(cell, awaits[0])
+    call = awaited_call(cell, awaits[0])
     if call is None or len(node.generators) > 1:
         return
     if isinstance(cell.parents.get(node), ast.Await):
         return  # That is another mistake.
-    targets = _names(node.generators[0].target)
-    if not _may_overlap(cell, call, targets):
+    targets = names(node.generators[0].target)
+    if not may_overlap(cell, call, targets):
         return
     fix = None
     if isinstance(node, ast.ListComp) and element is awaits[0]:
@@ -180,97 +96,187 @@ def _comprehension(cell: Cell, node: _Comprehension) -> Iterator[Diagnostic]:
 
 
 def _loop(cell: Cell, node: ast.For) -> Iterator[Diagnostic]:
-    inside = [n for s in node.body for n in [s, *_own(s)]]
-    awaits = [n for n in inside if isinstance(n, ast.Await)]
-    stops = (ast.Break, ast.Return, ast.Continue, ast.AsyncWith, ast.AsyncFor, ast.Yield, ast.YieldFrom, ast.Raise)
-    if not awaits or any(isinstance(n, stops) for n in inside):
+    parts = [n for s in node.body for n in [s, *inside(s)]]
+    first = min((n for n in parts if _waits(n)), key=_position, default=None)
+    stops = (ast.Break, ast.Return, ast.AsyncFor, ast.Yield, ast.YieldFrom, ast.Raise)
+    if first is None or any(isinstance(n, stops) or _shows_time(n) for n in parts):
         return
-    first = min(awaits, key=lambda n: (n.lineno, n.col_offset))
-    call = _call(cell, first)
-    if call is None:
+    managers = [item.context_expr for n in parts if isinstance(n, ast.AsyncWith) for item in n.items]
+    call = awaited_call(cell, first) if isinstance(first, ast.Await) else _opened(cell, first)
+    if call is None or any(m is not call and not _is_harmless(m) for m in managers):
         return
-    targets = _names(node.target)
-    if not _may_overlap(cell, call, targets) or not _names(call, ast.Load) & targets:
+    targets = names(node.target)
+    for step in node.body:
+        if isinstance(step, ast.Assign) and _position(step) < _position(call) and names(step.value, ast.Load) & targets:
+            targets |= names(step)
+    if not may_overlap(cell, call, targets) or not names(call, ast.Load) & targets:
         return
     statement = cell.statement_of(first)
     if isinstance(statement, ast.Expr) and statement.value is first:
         return  # The result is not used: it is the effects that count, and perhaps their order.
-    stored = {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    if (stored - targets) & _names(call, ast.Load):
+    if _needs_earlier_turns(cell, node, call, parts):
         return
-    mutated = {
-        n.func.value.id
-        for n in inside
-        if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and isinstance(n.func.value, ast.Name)
-    }
-    if mutated & {name for arg in [*call.args, *(k.value for k in call.keywords)] for name in _names(arg, ast.Load)}:
-        return
-    items = {
-        ast.unparse(n.value)
-        for n in inside
-        if isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store)
-    }
-    if items & {ast.unparse(n) for n in ast.walk(call) if isinstance(n, ast.Name)}:
-        return
-    if not _depend_on(awaits, first, statement, cell) or not _keeps(inside):
+    others = [n for n in parts if isinstance(n, ast.Await) and n is not first]
+    if not _depend_on(others, first, statement, cell) or not _keeps(parts):
         return
     yield _say(
         cell,
         first,
         f"`{cell.text(call)}` is awaited for one element after another",
-        f"Start them together: `await asyncio.gather(*[{cell.text(call)} for {cell.text(node.target)} in …])`",
+        f"Start them together: `await asyncio.gather(*[{cell.text(call)} for {cell.text(node.target)} in …])`"
+        if isinstance(first, ast.Await)
+        else "Put what one turn does into an `async def`, and start them together: `await asyncio.gather(*[… for …])`",
     )
 
 
-def _depend_on(awaits: list[ast.Await], first: ast.Await, statement: ast.stmt | None, cell: Cell) -> bool:
-    """Whether the other awaits of the turn work on what the first one gave."""
-    known = _names(statement, ast.Store) if statement is not None else set()
-    for other in sorted(awaits, key=lambda n: (n.lineno, n.col_offset)):
-        if other is first or any(part is first for part in ast.walk(other)):
+def _position(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def _waits(node: ast.AST) -> bool:
+    """An `await`, or what an `async with` opens, unless that only limits or holds what stands in it."""
+    return isinstance(node, ast.Await) or (isinstance(node, ast.Call) and _opens(node))
+
+
+def _opens(node: ast.expr) -> bool:
+    """`session.get(url)` and the like, as an async manager."""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _OPENING
+
+
+def _opened(cell: Cell, node: ast.AST) -> ast.Call | None:
+    parent = cell.parents.get(node)
+    is_manager = isinstance(parent, ast.withitem) and isinstance(cell.parents[parent], ast.AsyncWith)
+    return node if is_manager and isinstance(node, ast.Call) else None
+
+
+def _is_harmless(manager: ast.expr) -> bool:
+    """Whether every turn may have such an async manager of its own at the same time."""
+    name = ast.unparse(manager).partition("(")[0].rpartition(".")[2]
+    return not is_guard(manager) and name in ("timeout", "ClientSession", "AsyncClient")
+
+
+def _shows_time(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and is_clock(node.func)
+
+
+def _needs_earlier_turns(cell: Cell, loop: ast.For, call: ast.Call, parts: list[ast.AST]) -> bool:
+    """Whether the call, or whether it is made, depends on what earlier turns of the loop left."""
+    stored = {n.id for n in parts if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    carried = {name for name in stored if not _is_fresh(loop.body, name)} - names(loop.target)
+    changed = {base for n in parts if (base := _changed(n)) is not None}
+    needed = set(argument_names(call)) | names(call.func, ast.Load)
+    for other in parts:
+        if isinstance(other, ast.If) and _position(other) < _position(call):
+            decides = any(n is call or isinstance(n, ast.Continue) for n in ast.walk(other))
+            needed |= names(other.test, ast.Load) if decides else set()
+    for statement in reversed(loop.body):
+        if isinstance(statement, ast.Assign) and names(statement, ast.Store) & needed:
+            needed |= names(statement.value, ast.Load) if _position(statement) < _position(call) else set()
+    if needed & carried:
+        return True
+    owner = base_of(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    shared = needed & (changed - (stored - carried))
+    if shared == {owner} and isinstance(call.func, ast.Attribute):
+        # The object's other attributes do not matter to a method that does not read them.
+        places = {ast.unparse(place) for n in parts if (place := _place(n)) is not None and base_of(place) == owner}
+        source = source_of(cell, call)
+        known = {ast.unparse(n) for n in ast.walk(source.node) if isinstance(n, ast.Attribute)} if source else set()
+        callee = ast.unparse(call.func.value)
+        is_apart = not places & known if source is not None else callee != owner and callee not in places
+        return owner in places or owner in argument_names(call) or not is_apart
+    return bool(shared)
+
+
+def _is_fresh(body: list[ast.stmt], name: str) -> bool:
+    """Whether every turn binds the name anew before it reads it."""
+    for statement in body:
+        if not any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(statement)):
             continue
-        if not known & _names(other.value, ast.Load):
+        if isinstance(statement, (ast.For, ast.AsyncWith, ast.With)):
+            header = [statement.iter] if isinstance(statement, ast.For) else [i.context_expr for i in statement.items]
+            bound = [statement.target] if isinstance(statement, ast.For) else [i.optional_vars for i in statement.items]
+            if any(name in names(part, ast.Load) for part in header):
+                return False
+            return any(part is not None and name in names(part) for part in bound) or _is_fresh(statement.body, name)
+        if isinstance(statement, ast.Try):
+            return _is_fresh(statement.body, name)
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)) or statement.value is None:
             return False
-        found = cell.statement_of(other)
-        known |= _names(found, ast.Store) if found is not None else set()
+        return name in names(statement) and name not in names(statement.value, ast.Load)
     return True
 
 
-def _keeps(inside: list[ast.AST]) -> bool:
+def _place(node: ast.AST) -> ast.expr | None:
+    """What a node changes: `a.b` of `a.b.append(x)`, of `a.b[0] = x` and of `a.b = x`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATING:
+        return node.func.value
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+        return node.value
+    return node if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) else None
+
+
+def _changed(node: ast.AST) -> str | None:
+    place = _place(node)
+    return base_of(place) if place is not None else None
+
+
+def _depend_on(others: list[ast.Await], first: ast.AST, statement: ast.stmt | None, cell: Cell) -> bool:
+    """Whether the other awaits of the turn work on what the first one gave."""
+    known = names(statement, ast.Store) if statement is not None else set()
+    for other in sorted(others, key=_position):
+        if any(part is first for part in ast.walk(other)):
+            continue
+        if not known & names(other.value, ast.Load):
+            return False
+        found = cell.statement_of(other)
+        known |= names(found, ast.Store) if found is not None else set()
+    return True
+
+
+def _keeps(parts: list[ast.AST]) -> bool:
     """Whether the loop keeps its results, rather than only showing them turn by turn."""
-    shows = any(isinstance(n, ast.Call) and _shows(n) for n in inside)
-    keeps = any(
-        (isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in _MUTATING)
-        or (isinstance(n, (ast.Subscript, ast.Attribute)) and isinstance(n.ctx, ast.Store))
-        or isinstance(n, ast.AugAssign)
-        for n in inside
-    )
-    return keeps or not shows
+    shows = any(isinstance(n, ast.Call) and _shows(n) for n in parts)
+    return not shows or any(_place(n) is not None or isinstance(n, ast.AugAssign) for n in parts)
 
 
 def _row(cell: Cell, statements: list[ast.stmt]) -> Iterator[Diagnostic]:
-    """Assignments that follow one another, each from a call that needs nothing of the others."""
-    row: list[tuple[ast.Assign, ast.Call]] = []
+    """Statements that follow one another, each with a call that needs nothing of the others."""
+    row: list[tuple[_Statement, ast.Call]] = []
     for statement in [*statements, None]:
-        call = _call(cell, statement.value) if isinstance(statement, ast.Assign) else None
-        if (
-            call is not None
-            and isinstance(statement, ast.Assign)
-            and all(_are_independent(cell, earlier, (statement, call)) for earlier in row)
-        ):
-            row.append((statement, call))
+        step = _only_call(cell, statement)
+        if step is not None and row and all(_are_independent(cell, earlier, step) for earlier in row):
+            row.append(step)
             continue
         if len(row) > 1:
-            names = ", ".join(cell.text(s.targets[0]) for s, _ in row)
             calls = ", ".join(cell.text(c) for _, c in row)
+            bound = [s.targets[0] for s, _ in row if isinstance(s, ast.Assign) and isinstance(s.value, ast.Await)]
+            left = ", ".join(cell.text(target) for target in bound) + " = " if len(bound) == len(row) else ""
             yield _say(
                 cell,
-                row[1][0].value,
+                cell.parents[row[1][1]],
                 f"these {len(row)} awaits wait one after another, and do not need each other",
-                f"Write `{names} = await asyncio.gather({calls})`",
+                f"Write `{left}await asyncio.gather({calls})`",
             )
         row = []
-        if call is not None and isinstance(statement, ast.Assign) and _may_overlap(cell, call, set(), is_row=True):
-            row = [(statement, call)]
+        if step is not None and may_overlap(cell, step[1], set(), is_row=True):
+            row = [step]
+
+
+def _only_call(cell: Cell, statement: ast.stmt | None) -> tuple[_Statement, ast.Call] | None:
+    """A statement and the call of its one `await`, if it binds, keeps or returns what comes of it."""
+    if isinstance(statement, ast.Expr):
+        kept = statement.value
+        is_kept = isinstance(kept, ast.Call) and isinstance(kept.func, ast.Attribute) and kept.func.attr in MUTATING
+        if not is_kept:
+            return None
+    elif not isinstance(statement, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Return)):
+        return None
+    value = statement.value
+    awaits = _awaits(value) if value is not None else []
+    if value is None or len(awaits) != 1 or not _always_awaits(value):
+        return None
+    call = awaited_call(cell, awaits[0])
+    return (statement, call) if call is not None else None
 
 
 def _awaits(node: ast.AST) -> list[ast.Await]:
@@ -279,12 +285,6 @@ def _awaits(node: ast.AST) -> list[ast.Await]:
 
 def _shows(node: ast.Call) -> bool:
     return isinstance(node.func, ast.Name) and node.func.id in ("print", "display")
-
-
-def _is_asyncios(cell: Cell, node: ast.Call) -> bool:
-    """Whether it is asyncio's function that is given results: then those are the mistake."""
-    call = cell.flow.calls.get(node)
-    return call is not None and function_name(call.function).startswith("asyncio.")
 
 
 def _always_awaits(element: ast.expr) -> bool:
@@ -300,11 +300,11 @@ def _together(cell: Cell, parts: Sequence[ast.expr]) -> Iterator[Diagnostic]:
     row: list[ast.Call] = []
     for part in parts:
         awaits = _awaits(part)
-        call = _call(cell, awaits[0]) if len(awaits) == 1 else None
-        if call is None or not _may_overlap(cell, call, set(), is_row=True):
+        call = awaited_call(cell, awaits[0]) if len(awaits) == 1 else None
+        if call is None or not may_overlap(cell, call, set(), is_row=True):
             return
         row.append(call)
-    if len(row) > 1 and all(_calls_are_independent(cell, a, b) for a, b in itertools.combinations(row, 2)):
+    if len(row) > 1 and all(are_independent(cell, a, b) for a, b in itertools.combinations(row, 2)):
         calls = ", ".join(cell.text(call) for call in row)
         yield _say(
             cell,
@@ -314,139 +314,18 @@ def _together(cell: Cell, parts: Sequence[ast.expr]) -> Iterator[Diagnostic]:
         )
 
 
-def _are_independent(cell: Cell, a: tuple[ast.Assign, ast.Call], b: tuple[ast.Assign, ast.Call]) -> bool:
-    stored_a, stored_b = _names(a[0], ast.Store), _names(b[0], ast.Store)
-    if stored_a & (_names(b[1], ast.Load) | stored_b) or not _may_overlap(cell, b[1], set(), is_row=True):
+def _are_independent(cell: Cell, a: tuple[_Statement, ast.Call], b: tuple[_Statement, ast.Call]) -> bool:
+    """Whether the second call needs nothing that the first statement binds or changes."""
+    bound = names(a[0], ast.Store)
+    changed = {base for n in ast.walk(a[0]) if (base := _changed(n)) is not None}
+    targets = [t for s, _ in (a, b) if isinstance(s, ast.Assign) for t in s.targets]
+    owners = {base_of(t) for t in targets if isinstance(t, ast.Attribute)}
+    needed = names(b[1], ast.Load)
+    if (bound | changed) & needed or owners & (names(a[1], ast.Load) | needed):
         return False
-    owners = {_base(t) for t in (*a[0].targets, *b[0].targets) if isinstance(t, ast.Attribute)}
-    if owners & (_names(a[1], ast.Load) | _names(b[1], ast.Load)):
+    if not isinstance(a[0], ast.AugAssign) and bound & names(b[0], ast.Store):
         return False
-    if any(not isinstance(target, (ast.Name, ast.Tuple, ast.Attribute)) for target in (*a[0].targets, *b[0].targets)):
-        return False
-    return _calls_are_independent(cell, a[1], b[1])
-
-
-def _calls_are_independent(cell: Cell, a: ast.Call, b: ast.Call) -> bool:
-    are_methods = isinstance(a.func, ast.Attribute) and isinstance(b.func, ast.Attribute)
-    if are_methods and _are_of_two(cell, a.func, b.func):
-        return True
-    sources = [_source(cell, a), _source(cell, b)]
-    if any(source is not None and _effects(source) for source in sources):
-        return False
-    if ast.unparse(a.func) == ast.unparse(b.func):
-        return bool(a.args or a.keywords) or isinstance(a.func, ast.Name)
-    shared = _argument_names(a) & _argument_names(b)
-    if are_methods or None in sources:
-        return False
-    return all(_is_data(cell, name) or all(map(_only_reads, sources)) for name in shared)
-
-
-def _only_reads(function: Function | None) -> bool:
-    """Whether the function hands none of its arguments, as they are, to others that could change them."""
-    names = _arguments(function) if function is not None else set()
-    for node in own_nodes(function.node) if function is not None else ():
-        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in _READING):
-            if any(isinstance(part, ast.Name) and part.id in names for part in node.args):
-                return False
-            if any(isinstance(k.value, ast.Name) and k.value.id in names for k in node.keywords):
-                return False
-    return True
-
-
-def _are_of_two(cell: Cell, a: ast.expr, b: ast.expr) -> bool:
-    """Whether the functions are one method of two different objects."""
-    if not (isinstance(a, ast.Attribute) and isinstance(b, ast.Attribute)) or a.attr != b.attr:
-        return False
-    owners = [cell.flow.values.get(a.value), cell.flow.values.get(b.value)]
-    return len({id(owner.obj) for owner in owners if isinstance(owner, Live)}) == 2 and not _is_module(cell, a.value)
-
-
-def _argument_names(call: ast.Call) -> set[str]:
-    return {name for arg in [*call.args, *(k.value for k in call.keywords)] for name in _names(arg, ast.Load)}
-
-
-def _is_data(cell: Cell, name: str) -> bool:
-    value = cell.flow.lookup(name, cell.flow.final)
-    return isinstance(value, Live) and type(value.obj) in (str, int, float, bool, bytes, type(None))
-
-
-def _may_overlap(cell: Cell, call: ast.Call, targets: set[str], *, is_row: bool = False) -> bool:
-    """Whether calls of the function may wait at the same time without changing what they do."""
-    for parent in cell.above(call):
-        if isinstance(parent, ast.AsyncWith) and any(
-            word in ast.unparse(item.context_expr).lower()
-            for item in parent.items
-            for word in ("lock", "sem", "transaction")
-        ):
-            return False
-        if isinstance(parent, FUNCTIONS):
-            break
-    if isinstance(call.func, ast.Attribute):
-        if call.func.attr in _ORDERED:
-            return False
-        is_module = isinstance(cell.flow.values.get(call.func.value), Live) and _is_module(cell, call.func.value)
-        given = _argument_names(call) if targets else call.args or call.keywords
-        if not is_module and not given:
-            return False
-        if targets and not is_module and not (_names(call, ast.Load) & targets):
-            return False
-    elif isinstance(call.func, ast.Name) and call.func.id in _ORDERED:
-        return False
-    source = _source(cell, call)
-    return source is None or not _effects(source) - ({"self"} if is_row else set())
-
-
-def _is_module(cell: Cell, node: ast.expr) -> bool:
-    value = cell.flow.values.get(node)
-    return isinstance(value, Live) and type(value.obj).__name__ == "module"
-
-
-def _source(cell: Cell, call: ast.Call) -> Function | None:
-    """The source of the called function, where it is the user's own."""
-    found = cell.flow.calls.get(call)
-    function: Value | None = found.function if found is not None else None
-    while isinstance(function, (Bound, Partial)):
-        function = function.function
-    if isinstance(function, Live) and objects.is_a(function.obj, types.FunctionType):
-        return cell.flow.source_of(function.obj)
-    return function if isinstance(function, Function) else None
-
-
-def _effects(function: Function) -> set[str]:
-    """The outer names and arguments whose objects the function changes: then the order of its calls may matter."""
-    local, found = facts(function.node).local, set()
-    for node in own_nodes(function.node):
-        base = None
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            found.update(node.names)
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store):
-            base = _base(node)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _MUTATING:
-            base = _base(node.func)
-        if base is not None and (base not in local or base in _arguments(function)):
-            found.add(base)
-    return found
-
-
-def _arguments(function: Function) -> set[str]:
-    return {arg.arg for arg in [*function.node.args.posonlyargs, *function.node.args.args]}
-
-
-def _base(node: ast.expr) -> str | None:
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _names(node: ast.AST, ctx: type[ast.expr_context] = ast.Store) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ctx)}
-
-
-def _own(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (*FUNCTIONS, ast.ClassDef)):
-            yield child
-            yield from _own(child)
+    return may_overlap(cell, b[1], set(), is_row=True) and are_independent(cell, a[1], b[1])
 
 
 def _has_asyncio(cell: Cell) -> bool:

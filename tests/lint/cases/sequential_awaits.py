@@ -124,6 +124,51 @@ for u in urls:
     history.append({"q": u})
     reply = await other(history)
     history.append(reply)
+# %%
+for u in urls:
+    task = asyncio.create_task(fetch(u))
+    log.append(await task)  # expect: sequential-awaits
+# %% ok
+jobs = []
+for u in urls:
+    jobs.append(asyncio.create_task(await fetch(u)))  # expect: api-misuse
+# %%
+async def panel(agents, question):
+    replies = []
+    for agent in agents:
+        replies.append(await agent.answer(question))  # expect: sequential-awaits
+    return replies
+# %%
+a = await api.get(1)
+b = await api.ask(1)  # expect: sequential-awaits
+# %%
+line = f"{await fetch(1)} {await fetch(2)}"  # expect: sequential-awaits
+# %%
+both = {"a": await fetch(1), "b": await other(2)}  # expect: sequential-awaits
+# %%
+a = await asyncio.wait_for(fetch(1), 5)
+b = await asyncio.wait_for(fetch(2), 5)  # expect: sequential-awaits
+# %%
+class Page:
+    async def load(self):
+        self.a = await fetch(1)
+        self.b = await other(2)  # expect: sequential-awaits
+# %% ok
+class Page:
+    async def load(self):
+        self.a = await fetch(1)
+        self.b = await other(self.a)
+# %%
+out = []
+for u in urls:
+    text = f"about {u}"
+    out.append(await other(text))  # expect: sequential-awaits
+# %% ok
+summary, out = "", []
+for u in urls:
+    text = f"{summary} {u}"
+    summary = await other(text)
+    out.append(summary)
 # %% setup everyday
 # %%
 answers = [await ask(q) for q in questions]  # expect: sequential-awaits
