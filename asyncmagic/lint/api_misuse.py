@@ -262,4 +262,7 @@ def _keyword(node: ast.Call, name: str) -> ast.expr | None:
 
 
 def _say(cell: Cell, node: ast.expr, what: str, hint: str, fix: str | None = None) -> Diagnostic:
-    return cell.diagnostic(RULE, node, f"`{cell.text(node)}` {what}", hint, fix=fix)
+    call = next((parent for parent in cell.above(node) if isinstance(parent, ast.Call)), node)
+    # Python names the line where the call begins.
+    place = node if call.lineno == node.lineno else call
+    return cell.diagnostic(RULE, place, f"`{cell.text(node)}` {what}", hint, fix=fix)

@@ -73,6 +73,7 @@ _CALLBACKS: dict[str, tuple[int | str, ...]] = {
     "traitlets.traitlets.HasTraits.observe": (0,),
     "ipywidgets.widgets.widget_button.Button.on_click": (0,),
     "ipywidgets.widgets.widget.Widget.on_msg": (0,),
+    "ipywidgets.widgets.interaction.interactive_output": (0,),
 }
 #: Methods that Python calls itself, and whose result it uses at once.
 _PLAIN_METHODS = frozenset(

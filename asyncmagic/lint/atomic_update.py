@@ -137,7 +137,8 @@ def _is_locked(cell: Cell, node: ast.AST, function: ast.AST, nodes: list[ast.AST
     for parent in cell.above(node):
         if parent is function:
             return False
-        if isinstance(parent, ast.AsyncWith) and any(_may_lock(cell, item.context_expr) for item in parent.items):
+        # Under a plain `with`, a lock of asyncio is meant for one: missing-async says what is wrong.
+        if isinstance(parent, (ast.AsyncWith, ast.With)) and any(_may_lock(cell, i.context_expr) for i in parent.items):
             return True
     return False
 
@@ -269,6 +270,8 @@ def _is_checked_before(cell: Cell, node: ast.AST, target: ast.expr, awaits: list
 
 def _runs_alone(cell: Cell, function: ast.AsyncFunctionDef) -> bool:
     """Whether the cell calls the function only by awaiting it directly, one call after another."""
+    if function.name == "__anext__":
+        return True
     name, is_method = function.name, isinstance(cell.parents.get(function), ast.ClassDef)
     calls = []
     for node, call in cell.flow.calls.items():

@@ -16,6 +16,8 @@ from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partia
 
 RULE = "unchecked-exceptions"
 _SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
+#: Modules whose functions compute with what they are given.
+_COMPUTING = frozenset({"builtins", "json", "math", "numpy", "pandas", "statistics"})
 
 
 def check(cell: Cell) -> Iterator[Diagnostic]:
@@ -150,9 +152,9 @@ def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str], 
         return looks
     if name in ("builtins.map", "builtins.filter"):
         return found is not None and whole and _each_is_looked_at(cell, found.args[0] if found.args else None)
-    if name.startswith("builtins.") and name not in _SHOWING:
-        return False
-    return whole and (name in _SHOWING or not name.startswith(("builtins.", "json.", "math.", "statistics.")))
+    if name in _SHOWING:
+        return whole
+    return whole and name.partition(".")[0] not in _COMPUTING
 
 
 def _source_looks(cell: Cell, value: Value | None, call: ast.Call, names: set[str], depth: int) -> bool | None:

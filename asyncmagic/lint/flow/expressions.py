@@ -285,6 +285,8 @@ class Expressions(Calls):
         if isinstance(node.op, (ast.Add, ast.Mult)) and (isinstance(left, Box) or isinstance(right, Box)):
             boxes = [side for side in (left, right) if isinstance(side, Box)]
             items = [item for box in boxes for item in box.items]
+            for awaitable in awaitables(boxes[0]) if isinstance(node.op, ast.Mult) else ():
+                awaitable.is_repeated = True
             others: list[Value | None] = [None] if len(boxes) == 1 and isinstance(node.op, ast.Add) else []
             return Box(boxes[0].kind, items + others)
         is_text = isinstance(node.op, ast.Mod) and isinstance(node.left, ast.Constant)

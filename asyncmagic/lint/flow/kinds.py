@@ -14,6 +14,7 @@ from asyncmagic.lint.flow.values import (
     Bound,
     Box,
     Class,
+    Either,
     Function,
     Identity,
     Instance,
@@ -128,6 +129,8 @@ def function_name(value: Value | None) -> str:
 
 def is_async_function(flow: Flow, value: Value | None) -> bool:
     """Whether the value is a function, not called, whose call gives a coroutine."""
+    if isinstance(value, Either):
+        return all(is_async_function(flow, option) for option in value.options)
     if not isinstance(value, (Live, Function, Bound, Partial)):
         return False
     if isinstance(value, Live) and objects.is_class(value.obj):

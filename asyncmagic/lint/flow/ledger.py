@@ -288,6 +288,7 @@ class Ledger(Resolver):
                 continue
             is_known = not self.quiet and not any(frame.is_library for frame in self.frames)
             was_run = awaitable.is_closed or awaitable in scope.spent or awaitable.root in scope.spent
+            was_run = was_run or (awaitable.root.is_repeated and awaitable is not awaitable.root)
             if was_run and is_known:
                 self.reused.append((awaitable, self.site or node))
             scope.spent.add(awaitable)

@@ -199,8 +199,8 @@ class Awaitable(Value):
     `node` is the expression in the cell that made it (None: it was alive before the cell). An awaitable that
     `is_handed_on` went to code that may await it. `returned` is the expression of which an async function of the
     cell returned it, not awaited. An `is_agent` is started by `%%agents`; an `is_each` stands for one in each of
-    several objects. `is_direct` unless a function from before the cell made it. `instance` is the object that it is,
-    where its class is a library's own.
+    several objects; an `is_repeated` stands several times in one list. `is_direct` unless a function from before the
+    cell made it. `instance` is the object that it is, where its class is a library's own.
     """
 
     kind: Literal["coroutine", "task", "future", "awaitable"]
@@ -216,6 +216,7 @@ class Awaitable(Value):
     is_direct: bool = False
     is_agent: bool = False
     is_each: bool = False
+    is_repeated: bool = False
     returned: ast.AST | None = None
     uses: list[Use] = field(default_factory=list)
     source: Awaitable | None = None

@@ -198,3 +198,11 @@ slider.observe(moved, names="value")  # expect: async-callback
 import ipywidgets
 label = ipywidgets.HTML()
 label.value = ask("x")  # expect: missing-await
+# %%
+from concurrent.futures import ThreadPoolExecutor
+class Agent:
+    async def run(self, task):
+        return await ask(task)
+agents = [Agent(), Agent()]
+with ThreadPoolExecutor() as pool:
+    futures = [pool.submit(agent.run, "sum") for agent in agents]  # expect: async-callback

@@ -283,3 +283,28 @@ async def add(board, i):
 tally = {"n": 0}
 for i in range(3):
     await add(tally, i)
+# %% setup everyday
+# %%
+class Counter:
+    def __init__(self):
+        self.value = 0
+        self.lock = asyncio.Lock()
+    async def add(self):
+        with self.lock:  # expect: missing-async
+            value = self.value
+            await asyncio.sleep(0)
+            self.value = value + 1
+# %% ok
+class Countdown:
+    def __init__(self, n):
+        self.n = n
+    def __aiter__(self):
+        return self
+    async def __anext__(self):
+        if self.n <= 0:
+            raise StopAsyncIteration
+        await asyncio.sleep(0)
+        self.n -= 1
+        return self.n
+async for n in Countdown(3):
+    print(n)

@@ -159,3 +159,11 @@ async def reply(text, greeting=ask("hello")):  # expect: reused-coroutine
 # %% ok
 async def reply(text, greet=ask):
     return f"{await greet(text)}, {text}"
+# %%
+rolls = [ask("dice")] * 3
+tasks = [asyncio.create_task(roll) for roll in rolls]  # expect: reused-coroutine
+print(await asyncio.gather(*tasks))
+# %% ok
+rolls = [ask(face) for face in "123"] + [ask("4")]
+tasks = [asyncio.create_task(roll) for roll in rolls]
+print(await asyncio.gather(*tasks))

@@ -147,3 +147,11 @@ def total(parts):
     return sum(checked)
 rs = await asyncio.gather(may_fail(0), may_fail(2), return_exceptions=True)
 n = total(rs)
+# %% setup everyday
+# %%
+import statistics
+results = await asyncio.gather(*(ask(q) for q in "ab"), return_exceptions=True)  # expect: unchecked-exceptions
+print(statistics.mean(results))
+# %%
+results = await asyncio.gather(*(ask(q) for q in "ab"), return_exceptions=True)  # expect: unchecked-exceptions
+best = sorted(results)[0]
