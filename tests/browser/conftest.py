@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import nbformat
@@ -57,9 +57,19 @@ class Server:
             return json.loads(answer.read() or "null")
 
     def end_sessions(self) -> None:
-        """Shut down every kernel that a page has started."""
-        for session in self.ask("api/sessions"):
-            self.ask(f"api/sessions/{session['id']}", "DELETE")
+        """Shut down every kernel that a page has started.
+
+        One that has just died is being started again by the server, which cannot shut it down for a moment.
+        """
+        give_up = time.monotonic() + 20
+        while sessions := self.ask("api/sessions"):
+            for session in sessions:
+                try:
+                    self.ask(f"api/sessions/{session['id']}", "DELETE")
+                except HTTPError:
+                    if time.monotonic() > give_up:
+                        raise
+                    time.sleep(0.5)
 
 
 @dataclass
