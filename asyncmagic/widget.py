@@ -30,14 +30,14 @@ _waiting: deque[TimelineWidget] = deque(maxlen=4)
 
 #: Seconds between two deltas, and how much of its own time the flusher may at most be busy.
 _PERIOD = 0.05
-_MOST_BUSY = 0.02
+_MOST_BUSY = 0.016
 _BURST = 0.05
 _HEARTBEAT = 0.25
 #: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
 #: the flusher may be with them meanwhile.
 _FIRST_PICTURE = 0.5
 _PICTURES = (1.0, 30.0)
-_MOST_BUSY_DRAWING = 0.01
+_MOST_BUSY_DRAWING = 0.003
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
