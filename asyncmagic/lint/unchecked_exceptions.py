@@ -12,12 +12,12 @@ from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.sources import positional
-from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Partial, Value, awaitables
+from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Module, Partial, Value, awaitables
 
 RULE = "unchecked-exceptions"
 _SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
 #: Modules whose functions compute with what they are given.
-_COMPUTING = frozenset({"builtins", "json", "math", "numpy", "pandas", "statistics"})
+_COMPUTING = frozenset({"builtins", "collections", "json", "math", "numpy", "pandas", "statistics"})
 
 
 def check(cell: Cell) -> Iterator[Diagnostic]:
@@ -114,7 +114,7 @@ def _are_looked_at(cell: Cell, names: set[str], scope: ast.AST, made: ast.AST | 
     before = set(ast.walk(made)) if made is not None else set()
     for other in ast.walk(scope):
         if isinstance(other, (ast.For, ast.comprehension)) and _loads(other.iter) & related:
-            related |= {n.id for n in ast.walk(other.target) if isinstance(n, ast.Name)}
+            related |= {name for target in _targets_of(other, related) for name in _stores(target)}
     for other in ast.walk(scope):
         if getattr(other, "lineno", 10**9) < first_line or other in before:
             continue
@@ -133,6 +133,17 @@ def _are_looked_at(cell: Cell, names: set[str], scope: ast.AST, made: ast.AST | 
         if isinstance(other, ast.Raise) and other.exc is not None and _loads(other.exc) & related:
             return True
     return isinstance(scope, ast.Lambda) and _is_whole(scope.body, names)
+
+
+def _targets_of(loop: ast.For | ast.comprehension, names: set[str]) -> list[ast.expr]:
+    """What a loop binds to the results: of `for url, page in zip(urls, pages)`, `page` alone."""
+    source, target = loop.iter, loop.target
+    if isinstance(source, ast.Call) and isinstance(source.func, ast.Name) and isinstance(target, ast.Tuple):
+        if source.func.id == "zip" and len(source.args) == len(target.elts):
+            return [part for part, given in zip(target.elts, source.args, strict=True) if _loads(given) & names]
+        if source.func.id == "enumerate":
+            return target.elts[1:]
+    return [target]
 
 
 def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str], depth: int) -> bool:
@@ -154,7 +165,19 @@ def _call_looks(cell: Cell, call: ast.Call, names: set[str], related: set[str], 
         return found is not None and whole and _each_is_looked_at(cell, found.args[0] if found.args else None)
     if name in _SHOWING:
         return whole
+    if _module_of(cell, call.func) in _COMPUTING:
+        return False
     return whole and name.partition(".")[0] not in _COMPUTING
+
+
+def _module_of(cell: Cell, function: ast.expr) -> str:
+    """The library of which `np.stack` is a function."""
+    while isinstance(function, ast.Attribute):
+        function = function.value
+    value = cell.flow.values.get(function)
+    if isinstance(value, Live) and isinstance(value.obj, types.ModuleType):
+        return value.obj.__name__.partition(".")[0]
+    return value.name.partition(".")[0] if isinstance(value, Module) else ""
 
 
 def _source_looks(cell: Cell, value: Value | None, call: ast.Call, names: set[str], depth: int) -> bool | None:

@@ -155,3 +155,21 @@ print(statistics.mean(results))
 # %%
 results = await asyncio.gather(*(ask(q) for q in "ab"), return_exceptions=True)  # expect: unchecked-exceptions
 best = sorted(results)[0]
+# %%
+questions = ["a", "b"]
+results = await asyncio.gather(*map(ask, questions), return_exceptions=True)  # expect: unchecked-exceptions
+for question, result in zip(questions, results):
+    print(question, result.title())
+# %% ok
+questions = ["a", "b"]
+results = await asyncio.gather(*map(ask, questions), return_exceptions=True)
+for question, result in zip(questions, results):
+    print(question, result)
+# %%
+from collections import Counter
+results = await asyncio.gather(*map(ask, "ab"), return_exceptions=True)  # expect: unchecked-exceptions
+votes = Counter(results).most_common(1)
+# %%
+import numpy
+results = await asyncio.gather(*map(ask, "ab"), return_exceptions=True)  # expect: unchecked-exceptions
+table = numpy.vstack(results)
