@@ -175,7 +175,7 @@ def _module_of(cell: Cell, function: ast.expr) -> str:
     while isinstance(function, ast.Attribute):
         function = function.value
     value = cell.flow.values.get(function)
-    if isinstance(value, Live) and isinstance(value.obj, types.ModuleType):
+    if isinstance(value, Live) and type(value.obj) is types.ModuleType:
         return value.obj.__name__.partition(".")[0]
     return value.name.partition(".")[0] if isinstance(value, Module) else ""
 

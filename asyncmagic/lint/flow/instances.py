@@ -52,7 +52,7 @@ class Instances(Bodies):
         """What a class that makes something else than an instance says that it makes."""
         maker = objects.class_lookup(cls, "__new__")
         function = maker.__func__ if type(maker) is staticmethod else None
-        if not isinstance(function, types.FunctionType) or "return" not in function.__annotations__:
+        if type(function) is not types.FunctionType or "return" not in function.__annotations__:
             return None
         return self.annotation(function.__annotations__["return"], function.__globals__, Live(cls))
 
@@ -131,7 +131,7 @@ def _given(call: Call, fields: list[str]) -> dict[str, Value | None]:
 
 def _is_own_init(init: object) -> bool:
     """Whether `__init__` is a function of its own, and not that of Pydantic's models, which fills the fields."""
-    return isinstance(init, types.FunctionType) and objects.qualified_name(init) != "pydantic.main.BaseModel.__init__"
+    return type(init) is types.FunctionType and objects.qualified_name(init) != "pydantic.main.BaseModel.__init__"
 
 
 def _annotated_names(cls: Class) -> dict[str, ast.expr]:
