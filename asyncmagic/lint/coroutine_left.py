@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.fates import left
+from asyncmagic.lint.fates import left, left_in_objects
 
 RULE = "coroutine-left"
 
@@ -24,7 +24,7 @@ def check(cell: Cell) -> Iterator[Diagnostic]:
     """
     if cell.is_agents:
         return  # What is left in a name is started when the cell ends.
-    for node, _, _ in [*left(cell, "missing-await"), *left(cell, "async-callback")]:
+    for node, _, _ in [*left(cell, "missing-await"), *left(cell, "async-callback"), *left_in_objects(cell)]:
         yield cell.diagnostic(
             RULE,
             node,

@@ -107,11 +107,9 @@ def left(cell: Cell, rule: str) -> Iterator[Finding]:
         is_served = any(a.is_served or a.uses or a.is_overwritten for a in group)
         if not is_served and any(id(a) in kept and a.kind == "coroutine" for a in group):
             yield node, "", None
-    if rule == "missing-await":
-        yield from _left_in_objects(cell)
 
 
-def _left_in_objects(cell: Cell) -> Iterator[Finding]:
+def left_in_objects(cell: Cell) -> Iterator[Finding]:
     """What methods have put into the objects that the cell's names hold, and no async method of them asks for."""
     seen: set[ast.AST] = set()
     for value in cell.flow.final.names.values():

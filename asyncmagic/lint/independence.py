@@ -19,9 +19,9 @@ from asyncmagic.lint.call_words import (
 )
 from asyncmagic.lint.cell import Cell
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.kinds import function_name, source_of
 from asyncmagic.lint.flow.sources import FUNCTIONS, all_arguments, facts, own_nodes
-from asyncmagic.lint.flow.values import Awaitable, Bound, Class, Function, Live, Object, Partial, Value
+from asyncmagic.lint.flow.values import Awaitable, Bound, Class, Function, Live, Object, Value
 
 
 def awaited_call(cell: Cell, node: ast.AST | None) -> ast.Call | None:
@@ -87,7 +87,7 @@ def may_overlap(cell: Cell, call: ast.Call, targets: set[str], *, is_row: bool =
     """
     if _is_guarded(cell, call):
         return False
-    source = source_of(cell, call)
+    source = called_source(cell, call)
     allowed: set[str] = set()
     if isinstance(call.func, ast.Attribute):
         owner = call.func.value
@@ -139,7 +139,7 @@ def are_independent(cell: Cell, a: ast.Call, b: ast.Call) -> bool:
     are_methods = isinstance(a.func, ast.Attribute) and isinstance(b.func, ast.Attribute)
     if are_methods and _are_of_two(cell, a.func, b.func):
         return True
-    sources = [source_of(cell, a), source_of(cell, b)]
+    sources = [called_source(cell, a), called_source(cell, b)]
     if _changes(cell, a) or _changes(cell, b):
         return False
     if ast.unparse(a.func) == ast.unparse(b.func):
@@ -195,15 +195,10 @@ def _is_module(cell: Cell, node: ast.expr) -> bool:
     return isinstance(value, Live) and type(value.obj).__name__ == "module"
 
 
-def source_of(cell: Cell, call: ast.Call) -> Function | None:
-    """The source of the called function, where it is the user's own."""
+def called_source(cell: Cell, call: ast.Call) -> Function | None:
+    """The source of the called function, where it is known."""
     found = cell.flow.calls.get(call)
-    function: Value | None = found.function if found is not None else None
-    while isinstance(function, (Bound, Partial)):
-        function = function.function
-    if isinstance(function, Live) and objects.is_a(function.obj, types.FunctionType):
-        return cell.flow.source_of(function.obj)
-    return function if isinstance(function, Function) else None
+    return source_of(cell.flow, found.function) if found is not None else None
 
 
 def _measures_itself(function: Function | None) -> bool:
@@ -221,7 +216,7 @@ def is_clock(called: ast.expr) -> bool:
 
 def _changes(cell: Cell, call: ast.Call) -> set[str]:
     """The outer names and arguments whose objects a call changes: then the order of such calls may matter."""
-    source = source_of(cell, call)
+    source = called_source(cell, call)
     return _effects(cell, source, _owner(cell, call)) if source is not None else set()
 
 

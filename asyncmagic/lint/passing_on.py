@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import types
 from collections.abc import Sequence
 
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.kinds import source_of
 from asyncmagic.lint.flow.sources import facts, own_nodes
-from asyncmagic.lint.flow.values import Bound, Function, Live
 
 #: Methods that hand the exception on, or end the process.
 _HANDING_ON = frozenset({"set_exception", "uncancel", "throw", "_exit", "exit"})
@@ -108,12 +106,8 @@ def _is_raised_later(handler: ast.ExceptHandler, function: ast.AsyncFunctionDef)
 def _never_returns(cell: Cell, call: ast.Call) -> bool:
     """Whether the call always raises: `self._convert_error(exc)`."""
     found = cell.flow.calls.get(call)
-    function = found.function if found is not None else None
-    while isinstance(function, Bound):
-        function = function.function
-    if isinstance(function, Live) and objects.is_a(function.obj, types.FunctionType):
-        function = cell.flow.source_of(function.obj)
-    if not isinstance(function, Function) or isinstance(function.node, ast.Lambda):
+    function = source_of(cell.flow, found.function) if found is not None else None
+    if function is None or isinstance(function.node, ast.Lambda):
         return False
     returns = ast.unparse(function.node.returns) if function.node.returns is not None else ""
     body = facts(function.node)

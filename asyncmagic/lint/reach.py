@@ -12,6 +12,7 @@ from asyncmagic.lint.flow import objects
 from asyncmagic.lint.flow.annotations import class_name, class_of
 from asyncmagic.lint.flow.kinds import function_name
 from asyncmagic.lint.flow.ledger import is_users_class
+from asyncmagic.lint.flow.sources import OPERATORS
 from asyncmagic.lint.flow.values import Bound, Class, Descriptor, Function, Live, ManagerFactory, Object, Partial, Value
 
 #: What calls the functions that it is given in the thread that it is called in, now or when the loop comes to it.
@@ -27,17 +28,6 @@ _TABLE_METHODS: Final = ("apply", "map", "applymap", "transform", "agg", "pipe",
 _LOOP_CALLERS: Final = frozenset(["call_soon", "call_soon_threadsafe", "call_later", "call_at", "add_signal_handler"])
 #: What a class does when it is called.
 _MAKERS: Final = ("__new__", "__init__", "__post_init__")
-_OPERATORS: Final = {
-    ast.Add: "__add__",
-    ast.Sub: "__sub__",
-    ast.Mult: "__mul__",
-    ast.MatMult: "__matmul__",
-    ast.Div: "__truediv__",
-    ast.BitOr: "__or__",
-    ast.BitAnd: "__and__",
-    ast.RShift: "__rshift__",
-    ast.LShift: "__lshift__",
-}
 _ITEMS: Final = {ast.Load: "__getitem__", ast.Store: "__setitem__", ast.Del: "__delitem__"}
 _TEXT: Final = ("__str__", "__repr__")
 _TURNS: Final = ("__iter__", "__next__")
@@ -125,8 +115,8 @@ def _behind_syntax(cell: Cell, node: ast.AST) -> Iterator[tuple[ast.expr, Value 
         yield node, _method(cell, cell.flow.values.get(node.value), node.attr, is_property=True)
     elif isinstance(node, ast.Subscript):
         used = [(node.value, (_ITEMS[type(node.ctx)],))]
-    elif isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        used = [(node.left, (_OPERATORS[type(node.op)],))]
+    elif isinstance(node, ast.BinOp):
+        used = [(node.left, (OPERATORS[type(node.op)],))]
     elif isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.In, ast.NotIn)):
         used = [(node.comparators[0], ("__contains__",))]
     elif isinstance(node, ast.FormattedValue):

@@ -15,13 +15,13 @@ from asyncmagic.lint.independence import (
     argument_names,
     awaited_call,
     base_of,
+    called_source,
     inside,
     is_asyncios,
     is_clock,
     is_guard,
     may_overlap,
     names,
-    source_of,
 )
 
 RULE = "sequential-awaits"
@@ -179,7 +179,7 @@ def _needs_earlier_turns(cell: Cell, loop: ast.For, call: ast.Call, parts: list[
     if shared == {owner} and isinstance(call.func, ast.Attribute):
         # The object's other attributes do not matter to a method that does not read them.
         places = {ast.unparse(place) for n in parts if (place := _place(n)) is not None and base_of(place) == owner}
-        source = source_of(cell, call)
+        source = called_source(cell, call)
         known = {ast.unparse(n) for n in ast.walk(source.node) if isinstance(n, ast.Attribute)} if source else set()
         callee = ast.unparse(call.func.value)
         is_apart = not places & known if source is not None else callee != owner and callee not in places

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 from asyncmagic.diagnostics import Diagnostic
 from asyncmagic.lint.cell import Cell
-from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.kinds import function_name
+from asyncmagic.lint.flow.kinds import function_name, source_of
 from asyncmagic.lint.flow.sources import positional
-from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Module, Partial, Value, awaitables
+from asyncmagic.lint.flow.values import Awaitable, Bound, Function, Live, Module, Value, awaitables
 
 RULE = "unchecked-exceptions"
 _SHOWING = frozenset({"builtins.print", "builtins.repr", "pprint.pprint"})
@@ -203,11 +202,8 @@ def _each_is_looked_at(cell: Cell, value: Value | None) -> bool:
 
 def _users_function(cell: Cell, value: Value | None) -> Function | None:
     """The source of a function or method of the user's own."""
-    while isinstance(value, (Bound, Partial)):
-        value = value.function
-    if isinstance(value, Live) and objects.is_a(value.obj, types.FunctionType):
-        value = cell.flow.source_of(value.obj)
-    return value if isinstance(value, Function) and not value.is_library else None
+    source = source_of(cell.flow, value)
+    return source if source is not None and not source.is_library else None
 
 
 def _is_whole(node: ast.expr, names: set[str]) -> bool:

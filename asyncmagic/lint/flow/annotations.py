@@ -288,6 +288,13 @@ def _linear(cls: Class) -> list[Class | type]:
     return result
 
 
+def instance_of(cls: Value | None, *, is_exact: bool = True) -> Value | None:
+    """An object of the class that a value is."""
+    if isinstance(cls, Class):
+        return Object(cls, {})
+    return Instance(cls.obj, is_exact) if isinstance(cls, Live) and objects.is_a(cls.obj, type) else None
+
+
 def class_name(value: Value | None) -> str:
     """`module.qualname` of the class of a value's objects, empty if that is not known."""
     if isinstance(value, Object):

@@ -9,11 +9,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from asyncmagic.lint.flow import objects
-from asyncmagic.lint.flow.annotations import class_name
+from asyncmagic.lint.flow.annotations import class_name, instance_of
 from asyncmagic.lint.flow.calls import Calls
 from asyncmagic.lint.flow.containers import any_item, boxed, element, live_item, next_view, result_of, view
 from asyncmagic.lint.flow.ledger import Call, is_data
-from asyncmagic.lint.flow.sources import FUNCTIONS
+from asyncmagic.lint.flow.sources import FUNCTIONS, OPERATORS
 from asyncmagic.lint.flow.values import (
     AsyncGenerator,
     Awaitable,
@@ -40,21 +40,6 @@ _COROUTINE_ATTRIBUTES = frozenset(dir(types.CoroutineType))
 _TASK_ATTRIBUTES = frozenset(dir(asyncio.Task))
 #: What only tells something of a task.
 _TASK_QUESTIONS = frozenset(["cancelled", "cancelling", "done", "get_loop", "get_name", "set_name"])
-_OPERATORS = {
-    ast.Add: "__add__",
-    ast.Sub: "__sub__",
-    ast.Mult: "__mul__",
-    ast.Div: "__truediv__",
-    ast.FloorDiv: "__floordiv__",
-    ast.Mod: "__mod__",
-    ast.Pow: "__pow__",
-    ast.MatMult: "__matmul__",
-    ast.LShift: "__lshift__",
-    ast.RShift: "__rshift__",
-    ast.BitAnd: "__and__",
-    ast.BitOr: "__or__",
-    ast.BitXor: "__xor__",
-}
 
 
 class Expressions(Calls):
@@ -218,14 +203,7 @@ class Expressions(Calls):
         return None
 
     def _column(self) -> Value | None:
-        series = self.attribute(self.import_module("pandas"), "Series", ast.Pass())
-        if isinstance(series, Class):
-            return Object(series, {})
-        return (
-            Instance(series.obj, is_exact=False)
-            if isinstance(series, Live) and objects.is_a(series.obj, type)
-            else None
-        )
+        return instance_of(self.attribute(self.import_module("pandas"), "Series", ast.Pass()), is_exact=False)
 
     def _Lambda(self, node: ast.Lambda, scope: Scope) -> Value | None:
         function = Function(node, scope)
@@ -300,7 +278,7 @@ class Expressions(Calls):
 
     def _operated(self, node: ast.BinOp, left: Value | None, right: Value | None) -> Value | None:
         """What an operator that the left side's class defines gives."""
-        method = self.attribute(left, _OPERATORS[type(node.op)], node)
+        method = self.attribute(left, OPERATORS[type(node.op)], node)
         return self.call_value(method, [right], node) if method is not None else None
 
     def _Compare(self, node: ast.Compare, scope: Scope) -> Value | None:

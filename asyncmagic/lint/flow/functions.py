@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from asyncmagic.lint.flow import objects
+from asyncmagic.lint.flow.annotations import instance_of
 from asyncmagic.lint.flow.definitions import Definitions
 from asyncmagic.lint.flow.known_libraries import CALLBACKS
 from asyncmagic.lint.flow.ledger import Frame, is_data
@@ -122,10 +123,7 @@ class Functions(Definitions):
 
     def _instance_of(self, path: str) -> Value | None:
         module, _, name = path.rpartition(".")
-        cls = self.attribute(self.import_module(module), name, ast.Pass())
-        if isinstance(cls, Live) and isinstance(cls.obj, type):
-            return Instance(cls.obj)
-        return Object(cls, {}) if isinstance(cls, Class) else None
+        return instance_of(self.attribute(self.import_module(module), name, ast.Pass()))
 
     def _given(self, values: list[Value | None]) -> Value | None:
         """What an argument is, if all that it was seen to be given are known objects, or containers of such."""

@@ -27,6 +27,7 @@ from asyncmagic.lint.flow.values import (
     Plain,
     Value,
     options,
+    present,
 )
 
 
@@ -48,21 +49,15 @@ def _is_awaitable(flow: Flow, value: Value | None) -> bool | None:
     return False if isinstance(value, Manager) else None
 
 
-def _present(value: Value | None) -> list[Value | None]:
-    """What the value may be, where it may also be None: everything else."""
-    found = options(value)
-    return [option for option in found if not (isinstance(option, Live) and option.obj is None)] or list(found)
-
-
 def is_async_iterable(flow: Flow, value: Value | None) -> bool | None:
     """Whether `async for` works on the value."""
-    answers = {_has(flow, option, "__aiter__") for option in _present(value)}
+    answers = {_has(flow, option, "__aiter__") for option in (present(value) or (value,))}
     return answers.pop() if len(answers) == 1 else None
 
 
 def is_iterable(flow: Flow, value: Value | None) -> bool | None:
     """Whether a plain `for` works on the value."""
-    answers = {_is_iterable(flow, option) for option in _present(value)}
+    answers = {_is_iterable(flow, option) for option in (present(value) or (value,))}
     return answers.pop() if len(answers) == 1 else None
 
 
@@ -125,6 +120,15 @@ def function_name(value: Value | None) -> str:
     if isinstance(value, Live):
         return objects.qualified_name(objects.unwrap_partial(value.obj))
     return value.name if isinstance(value, Function) else ""
+
+
+def source_of(flow: Flow, value: Value | None) -> Function | None:
+    """The source of the function or method that a value is, where it is known."""
+    while isinstance(value, (Bound, Partial)):
+        value = value.function
+    if isinstance(value, Live) and objects.is_a(value.obj, types.FunctionType):
+        return flow.source_of(value.obj)
+    return value if isinstance(value, Function) else None
 
 
 def is_async_function(flow: Flow, value: Value | None) -> bool:

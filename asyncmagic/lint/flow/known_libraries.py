@@ -8,16 +8,14 @@ import sys
 import types
 from typing import TYPE_CHECKING, Final
 
-from asyncmagic.lint.flow.annotations import class_of
-from asyncmagic.lint.flow.objects import is_class, mro, qualified_name
+from asyncmagic.lint.flow.annotations import class_of, instance_of
+from asyncmagic.lint.flow.objects import mro, qualified_name
 from asyncmagic.lint.flow.values import (
     Awaitable,
     Box,
-    Class,
     Identity,
     Instance,
     Live,
-    Object,
     Plain,
     Scope,
     Value,
@@ -92,9 +90,7 @@ def _validates(flow: Calls, call: Call, owner: Value | None) -> Value | None:
     """A Pydantic model is made of data."""
     flow.use(call.argument(0), call.node, "validated", is_certain=True)
     flow.use_elements(call.argument(0), call.node, "validated", is_certain=True)
-    if isinstance(owner, Live) and is_class(owner.obj):
-        return Instance(owner.obj)  # type: ignore[arg-type]
-    return Object(owner, {}) if isinstance(owner, Class) else None
+    return instance_of(owner)
 
 
 def _converts(flow: Calls, call: Call, owner: Value | None) -> Value | None:

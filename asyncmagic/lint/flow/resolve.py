@@ -36,6 +36,7 @@ from asyncmagic.lint.flow.values import (
     Value,
     either,
     nothing,
+    present,
 )
 
 #: Standard modules that a check may import: they have no side effect that a user could notice.
@@ -259,8 +260,7 @@ class Resolver(Annotations):
     def attribute(self, value: Value | None, name: str, node: ast.AST) -> Value | None:
         """What `value.name` is."""
         if isinstance(value, Either):
-            things = [option for option in value.options if not (isinstance(option, Live) and option.obj is None)]
-            found = [self.attribute(option, name, node) for option in things]
+            found = [self.attribute(option, name, node) for option in present(value)]
             return either(*found) if found else None
         if isinstance(value, Live):
             return _unless_none(self._live_attribute(value, name, node))

@@ -23,6 +23,24 @@ _N = TypeVar("_N", bound=ast.AST)
 _T = TypeVar("_T")
 
 
+#: The methods behind the operators.
+OPERATORS: Final[dict[type[ast.operator], str]] = {
+    ast.Add: "__add__",
+    ast.Sub: "__sub__",
+    ast.Mult: "__mul__",
+    ast.Div: "__truediv__",
+    ast.FloorDiv: "__floordiv__",
+    ast.Mod: "__mod__",
+    ast.Pow: "__pow__",
+    ast.MatMult: "__matmul__",
+    ast.LShift: "__lshift__",
+    ast.RShift: "__rshift__",
+    ast.BitAnd: "__and__",
+    ast.BitOr: "__or__",
+    ast.BitXor: "__xor__",
+}
+
+
 def _remembered(ask: Callable[[_N], _T]) -> Callable[[_N], _T]:
     """Ask about a node once, and remember it for as long as somebody else holds the node: cells come and go."""
     known: WeakKeyDictionary[_N, _T] = WeakKeyDictionary()

@@ -242,6 +242,11 @@ def options(value: Value | None) -> tuple[Value | None, ...]:
     return value.options if isinstance(value, Either) else (value,)
 
 
+def present(value: Value | None) -> tuple[Value | None, ...]:
+    """What the value may be, besides None if it may be that."""
+    return tuple(option for option in options(value) if not (isinstance(option, Live) and option.obj is None))
+
+
 def either(*values: Value | None) -> Value | None:
     """The one value, or all of them as alternatives."""
     flat: list[Value | None] = []
