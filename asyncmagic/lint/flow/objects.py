@@ -23,7 +23,6 @@ _type_dict = type.__dict__["__dict__"].__get__
 _type_mro = type.__dict__["__mro__"].__get__
 _type_qualname = type.__dict__["__qualname__"].__get__
 _type_module: Any = vars(type)["__module__"].__get__
-_type_flags = type.__dict__["__flags__"].__get__
 _module_dict: Any = vars(types.ModuleType)["__dict__"].__get__
 BUILTIN_FUNCTIONS: Final = (
     types.BuiltinFunctionType,
@@ -218,11 +217,6 @@ def field_names(cls: type) -> list[str] | None:
     if issubclass(cls, tuple) and type(names) is tuple:
         return [name for name in names if type(name) is str]
     return [] if class_lookup(cls, "__pydantic_fields__") is not MISSING else None
-
-
-def is_heap_type(cls: type) -> bool:
-    """Whether the class was made by a class statement rather than in C."""
-    return bool(_type_flags(cls) & (1 << 9))
 
 
 def plain_items(obj: Any) -> list[object] | None:
