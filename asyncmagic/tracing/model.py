@@ -36,6 +36,8 @@ Outcome = Literal["open", "done", "failed", "cancelled"]
 
 STATES: tuple[State, ...] = ("queued", "running", "waiting", "ready")
 _CODES = {state: code for code, state in enumerate(STATES)}
+#: What a step leaves behind: the task was ready, ran, and waits.
+_STEP = bytes(_CODES[state] for state in ("ready", "running", "waiting"))
 
 
 @dataclass(slots=True)
@@ -70,6 +72,15 @@ class StateLog:
         self._times.append(time)
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)
+
+    def append_step(self, ready: int, start: int, end: int, detail: str | None = None) -> None:
+        """Note that a task, which waited for `detail` until `ready`, ran from `start` to `end` and waits again."""
+        # What runs for every step of every task: three changes at the price of one.
+        if detail is not None:
+            self._details[-1] = detail
+        self._times.extend((ready, start, end))
+        self._codes += _STEP
+        self._details += (None, None, None)
 
     def amend(self, state: State, detail: str | None = None) -> None:
         """Correct the latest change, now that more is known of it."""
