@@ -29,7 +29,7 @@ _LONGEST_VALUE = 4_000
 
 _Record = tuple[int, int, int | None, int | None, int, int, int]
 #: What a span says beside its times, when it was last sent: attributes, message, events, links, tasks not shown.
-_Told = tuple[Attributes, str, list[SpanEvent], list[tuple[int, str]], int | None]
+_Told = tuple[Attributes, str, tuple[SpanEvent, ...], list[tuple[int, str]], int | None]
 
 
 class DeltaWriter:
@@ -102,8 +102,7 @@ class DeltaWriter:
             self._told.append(None)
 
     def _record(self, index: int, span: Span) -> _Record:
-        events = list(span.events) if span.events else ()
-        first = next((event.time for event in events if event.name == semconv.EVENT_FIRST_CHUNK), None)
+        first = next((event.time for event in span.events if event.name == semconv.EVENT_FIRST_CHUNK), None)
         return (
             self._text(span.name),
             self.layout.row[index],
@@ -120,19 +119,19 @@ class DeltaWriter:
             return None
         links = [
             (self.layout.index[link.span_id], link.name)
-            for link in list(span.links)
+            for link in span.links
             # A handoff is drawn in the row of the agent that it comes from: the arrow begins there anyway.
             if link.span_id in self.layout.index and link.name != "from"
         ]
-        # Copies, each made in one step: the watched threads go on writing.
-        return span.attributes.copy(), span.message, list(span.events), links, internal
+        # A copy, made in one step: the watched threads go on writing.
+        return span.attributes.copy(), span.message, span.events, links, internal
 
     def _fact(
         self,
         span: Span,
         attributes: Attributes,
         message: str,
-        events: list[SpanEvent],
+        events: tuple[SpanEvent, ...],
         links: list[tuple[int, str]],
         internal: int | None,
     ) -> tuple[Any, ...]:

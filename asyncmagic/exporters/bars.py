@@ -88,9 +88,12 @@ class Painter:
         is_attempt = self.layout.spans[index].kind == "http"
         return is_attempt and parent >= 0 and self.layout.spans[parent].kind in CALL_KINDS
 
-    def line(self, line: list[int], y: float, height: float, *, is_folded: bool) -> str:
-        """Return the spans of a line, drawn `height` pixels high."""
-        bars = Bars(0.1 if len(self.layout.spans) < _MOST_EXACT else 0.5)
+    def bars(self) -> Bars:
+        """Return what the lines of a block are drawn into, together: what they share is written once."""
+        return Bars(0.1 if len(self.layout.spans) < _MOST_EXACT else 0.5)
+
+    def line(self, bars: Bars, line: list[int], y: float, height: float, *, is_folded: bool) -> None:
+        """Draw the spans of a line into `bars`, `height` pixels high."""
         marks: dict[int, str] = {}
         has_calls = is_folded and any(self.layout.sub[index] for index in line)
         for index in sorted(line, key=lambda index: (self.layout.sub[index], self.layout.spans[index].start)):
@@ -107,8 +110,6 @@ class Painter:
             if column not in marks or style == "failed":
                 marks[column] = style
         self._marks(bars, marks, y, height)
-        self.used |= bars.styles
-        return "".join(bars.svg())
 
     def _marks(self, bars: Bars, marks: dict[int, str], y: float, height: float) -> None:
         """Draw marks by column; those of one style beside each other are one rectangle."""

@@ -59,24 +59,27 @@ class Bars:
 
     def __init__(self, grain: float) -> None:
         self._grain = grain  # the least difference that is written: pixels
-        self._of: dict[tuple[int, str, float, float], list[tuple[int, int]]] = {}
+        self._of: dict[tuple[int, str, float], list[tuple[float, int, int]]] = {}
 
     def add(self, style: str, x: float, width: float, y: float, height: float, *, layer: int = 0) -> None:
         """Add a bar in pixels; higher layers are drawn over lower ones."""
         at, to = round(x / self._grain), round((x + max(width, 0.5)) / self._grain)
-        self._of.setdefault((layer, style, y, height), []).append((at, to - at))
+        self._of.setdefault((layer, style, height), []).append((y, at, to - at))
 
     def svg(self) -> Iterator[str]:
-        for (_, style, y, height), bars in sorted(self._of.items(), key=lambda item: item[0][0]):
-            path, here = [f"M0 {n(y + height / 2)}"], 0
-            for at, length in bars:
-                path.append(f"m{n((at - here) * self._grain)} 0h{n(length * self._grain)}")
-                here = at + length
+        for (_, style, height), bars in sorted(self._of.items(), key=lambda item: item[0][0]):
+            path, line, here = [], None, 0
+            for y, at, length in bars:
+                if y == line:
+                    path.append(f"m{n((at - here) * self._grain)} 0h{n(length * self._grain)}")
+                else:
+                    path.append(f"M{n(at * self._grain)} {n(y + height / 2)}h{n(length * self._grain)}")
+                line, here = y, at + length
             yield f'<path class="{style}" stroke-width="{n(height)}" d="{"".join(path)}"/>'
 
     @property
     def styles(self) -> set[str]:
-        return {name for _, style, _, _ in self._of for name in style.split()}
+        return {name for _, style, _ in self._of for name in style.split()}
 
 
 def patterns(used: Iterable[str]) -> str:

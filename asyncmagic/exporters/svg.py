@@ -31,7 +31,11 @@ def draw(view: View) -> str:
         view.svg = _Picture(view, detail).svg()
         while (excess := len(view.svg) / _MOST_BYTES) > 1 and detail.pixel < 50:
             detail = detail.less(excess)
-            view.svg = _Picture(view, detail).svg()
+            coarser = _Picture(view, detail).svg()
+            if excess < 1.25 and len(coarser) > 0.9 * len(view.svg):
+                # It would say less and weigh the same.
+                break
+            view.svg = coarser
     return view.svg
 
 
@@ -74,11 +78,12 @@ class _Picture:
     # -- rows
 
     def _block(self, block: Block, top: float) -> tuple[str, float]:
-        y, count, drawn = top + _PAD, len(block.lines), []
+        y, count, more = top + _PAD, len(block.lines), ""
+        bars = self.painter.bars()
         lane: float = 14 if count <= 12 else 9 if count <= 30 else max(2, min(6, round(320 / count)))
         for sub, line in enumerate(block.lines):
             if y > _MOST_HEIGHT:
-                drawn.append(_more(count - sub, GUTTER + 8, y - 6))
+                more = _more(count - sub, GUTTER + 8, y - 6)
                 y += 18
                 break
             if block.is_folded:
@@ -86,10 +91,11 @@ class _Picture:
             else:
                 height = RIBBON if sub == 0 and count > 1 else _MINOR if sub > 1 and self._is_minor(line) else _BAR
                 gap = _GAP
-            drawn.append(self.painter.line(line, y, height, is_folded=block.is_folded))
+            self.painter.line(bars, line, y, height, is_folded=block.is_folded)
             y += height + gap
         self._name(block, top + 18)
-        return "".join(drawn), max(y - _GAP + _PAD, top + 28) - top
+        self.painter.used |= bars.styles
+        return "".join(bars.svg()) + more, max(y - _GAP + _PAD, top + 28) - top
 
     def _is_minor(self, line: list[int]) -> bool:
         """Whether all in a line is too short to deserve its height: under a fiftieth of the run."""

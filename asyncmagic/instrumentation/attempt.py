@@ -292,9 +292,7 @@ class Attempt:
 
     def _write_marks(self) -> None:
         span = self.span
-        for name, time in self.marks:
-            if (phase := _PHASES.get(name)) is not None:
-                span.events.append(SpanEvent(phase, time))
+        span.events += tuple([SpanEvent(_PHASES[name], time) for name, time in self.marks if name in _PHASES])
         if self.full_pool is not None:
             waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
             if waited >= _LEAST_WAIT:

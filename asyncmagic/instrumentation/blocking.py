@@ -24,8 +24,9 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-#: Seconds between looks at the loop: while steps are short, and while one is long.
-_IDLE, _LONG = 0.010, 0.002
+#: Seconds between looks at the loop: while steps are short, and while one is long. Each look of the first kind may cost
+#: a busy loop a tenth of a millisecond: its thread has to let go of the interpreter.
+_IDLE, _LONG = 0.020, 0.002
 #: Seconds after which a step is long: what becomes ready meanwhile has to wait for it.
 _HELD = 0.005
 #: Numbers a log may hold before they are made into spans though nobody asked.
@@ -119,22 +120,24 @@ class Watchdog:
     def __init__(self, loops: Callable[[], list[tuple[TaskLog, Samples]]], catch_up: Callable[[], None]) -> None:
         self._loops = loops
         self._catch_up = catch_up
-        self._stopping = threading.Event()
+        #: Free once the thread is to stop. Not an event: waiting for one takes ten times as long.
+        self._stopped = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="asyncmagic-watchdog", daemon=True)
 
     def start(self) -> None:
+        self._stopped.acquire()
         self._thread.start()
         gc.callbacks.append(self._on_collection)
 
     def stop(self) -> None:
         gc.callbacks.remove(self._on_collection)
-        self._stopping.set()
+        self._stopped.release()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
     def _run(self) -> None:
         pause = _IDLE
-        while not self._stopping.wait(pause):
+        while not self._stopped.acquire(timeout=pause):
             pause = _IDLE
             for log, samples in self._loops():
                 began, held = _held(log)
@@ -179,16 +182,19 @@ def _date_ready(log: TaskLog, began: float) -> None:
     if loop is None or not can_date(loop):
         return
     try:
+        # What is ready now and was not before has become so in between.
+        asked = log.now()
+        since, log.asked = (max(began, log.asked) + asked) / 2, asked
         # Level-triggered, so that asking takes nothing away from the loop.
         happened = loop._selector._selector.poll(0)
         # Of very many, a hundred are asked for more at a time: the loop's thread has to wait for that.
         rounds = len(happened) // 100 + 1
-        turn = round(log.now() / _LONG) % rounds
+        turn = round(asked / _LONG) % rounds
         for number, (descriptor, _) in enumerate(happened):
             if descriptor not in log.seen or number % rounds == turn:
                 now, size = log.now(), _unread(descriptor)
                 if log.mark[0] == began:
-                    first, last, before = log.seen.get(descriptor, (now, now, size))
+                    first, last, before = log.seen.get(descriptor, (since, now, size))
                     log.seen[descriptor] = first, now if size > before else last, size
     except (OSError, ValueError):
         # It has been closed.

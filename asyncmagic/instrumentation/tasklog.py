@@ -112,6 +112,8 @@ class TaskLog:
         #: File descriptors that were seen to be ready while the loop was held: since when, when the last bytes had
         #: come in, and how many wait to be read.
         self.seen: dict[int, tuple[float, float, int]] = {}
+        #: When the file descriptors were asked for that the last time.
+        self.asked = 0.0
         #: Where more came in after the first, when the last of it did, by when the first did (ns).
         self.lasts: dict[int, int] = {}
         self.loop = ref(loop)

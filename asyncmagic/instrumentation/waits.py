@@ -20,6 +20,7 @@ async def _coroutine() -> None: ...
 
 
 with closing(_coroutine()) as _example:
+    _Coroutine: Any = type(_example)
     #: What the `__await__` of a coroutine returns, which libraries await in place of the coroutine.
     _Wrapper = type(_example.__await__())
 
@@ -90,15 +91,14 @@ class Waits:
         add, is_users = key.append, self._is_users
         coroutine: Any = task.get_coro()
         try:
-            while coroutine is not None:
-                try:
-                    code = coroutine.cr_code
-                except AttributeError:
+            while True:
+                if type(coroutine) is not _Coroutine:
                     if type(coroutine) is not _Wrapper:
                         # A future's iterator, a generator: the end of what can be followed.
                         break
                     coroutine = get_referents(coroutine)[0]
                     continue
+                code = coroutine.cr_code
                 number = id(code)
                 add(number)
                 # Of a library only the function counts; asking for a frame makes it an object.

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
-from asyncmagic.tracing.model import Link, Span, SpanEvent, StateLog, Trace
+from asyncmagic.tracing.model import Link, Span, StateLog, Trace
 
 
 def joined(name: str, runs: Mapping[str, Trace]) -> Trace:
@@ -45,7 +45,7 @@ def _moved(span: Span, trace: Trace, *, by: int, ids: int) -> Span:
         end=span.end + by if span.end is not None else None,
         trace=trace,
         attributes=dict(span.attributes),
-        events=[SpanEvent(event.name, event.time + by, dict(event.attributes)) for event in span.events],
-        links=[Link(link.span_id + ids, link.name) for link in span.links],
+        events=tuple(event._replace(time=event.time + by) for event in span.events),
+        links=tuple(Link(link.span_id + ids, link.name) for link in span.links),
         states=states,
     )

@@ -6,7 +6,7 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from asyncmagic.registry import load
 from asyncmagic.tracing.semconv import LIBRARY
@@ -40,13 +40,15 @@ _CODES = {state: code for code, state in enumerate(STATES)}
 _STEP = bytes(_CODES[state] for state in ("ready", "running", "waiting"))
 
 
-@dataclass(slots=True)
-class SpanEvent:
+_NONE: Mapping[str, Attribute] = {}
+
+
+class SpanEvent(NamedTuple):
     """Something that happened at one moment of a span; `time` in nanoseconds of the tracer's clock."""
 
     name: str
     time: int
-    attributes: Attributes = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,9 @@ class Span:
     trace: Trace | None = field(repr=False)
     end: int | None = None
     attributes: Attributes = field(default_factory=dict)
-    events: list[SpanEvent] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    # Whole tuples are replaced: another thread reads them meanwhile, and most spans have none.
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[Link, ...] = ()
     states: StateLog | None = None
     status: Status = "UNSET"
     message: str = ""
@@ -208,8 +211,8 @@ class Span:
         span.status = data["status"]
         span.message = data.get("message", "")
         span.attributes = dict(data.get("attributes", {}))
-        span.events = [SpanEvent(name, time, attributes) for time, name, attributes in data.get("events", ())]
-        span.links = [Link(span_id, name) for span_id, name in data.get("links", ())]
+        span.events = tuple(SpanEvent(name, time, attributes) for time, name, attributes in data.get("events", ()))
+        span.links = tuple(Link(span_id, name) for span_id, name in data.get("links", ()))
         if changes := data.get("states"):
             span.states = StateLog()
             for change in changes:

@@ -207,12 +207,12 @@ class Tracer:
         at: int | None = None,
     ) -> None:
         """Add something that happened at one moment (`at`, nanoseconds; now if left out)."""
-        span.events.append(SpanEvent(name, self.clock() if at is None else at, dict(attributes or {})))
+        span.events += (SpanEvent(name, self.clock() if at is None else at, dict(attributes or {})),)
         self._notify("on_update", span)
 
     def add_link(self, span: Span, other: Span, name: str = "") -> None:
         """Relate a span to another that is not its parent: where a handoff goes, which task it waits for."""
-        span.links.append(Link(other.span_id, name))
+        span.links += (Link(other.span_id, name),)
         self._notify("on_update", span)
 
     def set_attributes(self, span: Span, attributes: Mapping[str, Attribute]) -> None:

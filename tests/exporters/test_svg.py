@@ -53,7 +53,7 @@ def test_bars_stand_where_their_times_are():
     script = Script()
     script.span("half", 0, 50, "span", script.trace.root)
     picture = script.end(100).to_svg()
-    bars = re.findall(r'<path class="span" stroke-width="16" d="M0 [\d.]+m(\d+) 0h(\d+)"', picture)
+    bars = re.findall(r'<path class="span" stroke-width="16" d="M(\d+) [\d.]+h(\d+)"', picture)
     assert bars[0] == ("169", str((960 - 168 - 12) // 2 - 2))  # inside its edge
 
 
@@ -87,6 +87,18 @@ def test_five_hundred_calls_are_drawn_one_by_one():
     picture = queue(500).to_svg()
     bars = re.findall(r'class="chat" stroke-width="\d+" d="([^"]+)"', picture)[:-1]  # the last is the legend's
     assert 450 < sum(path.count("h") for path in bars) <= 500
+
+
+def test_hundreds_of_rows_keep_their_states_at_that_size():
+    script = Script()
+    for number in range(300):
+        task = script.start(f"ask[{number}]", 0)
+        script.states(task, (0, "ready"), (number + 9, "running"), (number + 12, "waiting"), (number + 500, "ready"))
+        script.tracer.end_span(task, end=ms(number + 510))
+    picture = script.end(1_000).to_svg()
+    drawn = {style: re.findall(rf'class="{style}" [^>]* d="([^"]+)"', picture)[0] for style in ("ready", "waiting")}
+    assert len(picture) < 33_000
+    assert {style: path.count("h") for style, path in drawn.items()} == {"ready": 600, "waiting": 300}
 
 
 def test_labels_of_blocked_times_do_not_cover_each_other():

@@ -476,8 +476,9 @@ def hold(seconds: float, how: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the selector can be asked from outside on Linux alone")
+@pytest.mark.parametrize("after", [0.003, 0.012, 0.1])
 @pytest.mark.parametrize("how", ["sleep", "compute", "hold the lock"])
-def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_saw_it(how: str) -> None:
+def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_saw_it(how: str, after: float) -> None:
     came: list[int] = []
     turns: list[float] = []
 
@@ -490,7 +491,7 @@ def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_sa
         with near, far:
 
             def answer() -> None:
-                time.sleep(0.1)
+                time.sleep(after)
                 came.append(tracer.clock())
                 far.send(b"x")
 

@@ -58,8 +58,8 @@ def test_the_outcome_of_a_span_follows_its_end_and_its_error() -> None:
 def test_a_span_says_everything_that_it_knows_as_json_data() -> None:
     span = Span(7, 1, "chat gpt-5", "chat", 100, None, 300)
     span.attributes["gen_ai.usage.output_tokens"] = 5
-    span.events.append(SpanEvent("gen_ai.first_chunk", 150, {"n": 1}))
-    span.links.append(Link(3, "awaits"))
+    span.events = (SpanEvent("gen_ai.first_chunk", 150, {"n": 1}),)
+    span.links = (Link(3, "awaits"),)
     span.states = log((100, "running"), (120, "waiting", "socket"))
     span.status, span.message = "ERROR", "it broke"
     assert span.to_dict() == {
