@@ -11,8 +11,6 @@ from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskL
 from asyncmagic.tracing.model import Span, StateLog, Trace
 from asyncmagic.tracing.semconv import CANCELLED_BY, STEPS_NOT_SHOWN
 
-#: From this many changes on, a task's log takes only steps that are long for it: it grows with the logarithm of time.
-_DETAILED = 2_000
 _NS_A_SECOND = (1e9).__mul__
 _LOOK, _ENTERED = round(LOOK * 1e9), round(ENTERED * 1e9)
 #: Seconds after which a step that still runs is shown as running.
@@ -53,6 +51,7 @@ class TaskSpans:
 
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
         changed: dict[int, Span] = {}
+        logs: dict[int, StateLog | None] = {}
         blocks: list[Held] = []
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
         told, before = _ns(self._told), 0
@@ -63,12 +62,13 @@ class TaskSpans:
             if index >= INDEX:
                 wait, index = divmod(index, INDEX)
                 words = words_of(wait)
-            span = changed.get(index)
-            if span is None:
+            if index in logs:
+                log = logs[index]
+            else:
                 # A look has only the time since when the task waits: it may come before the first step does.
-                span = changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
-            log = span.states
-            if log is None or _is_over(span):
+                changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
+                log = logs[index] = changed[index].states if _goes_on(changed[index]) else None
+            if log is None:
                 continue
             if ready == _LOOK:
                 # Not a step: somebody looked at what it waits for since then.
@@ -78,14 +78,15 @@ class TaskSpans:
             # A step around other steps ran the loop itself: that blocks nobody. One in which a trace began is that
             # trace's from there on.
             if end - start >= threshold and before <= start and ready != _ENTERED and end > told:
+                span = changed[index]
                 begun = max(start, span.start) if index in self.log.adopted else start
                 if end - begun >= threshold:
                     blocks.append((max(begun, told) / 1e9, end / 1e9, span, None))
             before = start
-            if not _write_step(log, ready, start, end, words):
-                unseen = span.attributes.get(STEPS_NOT_SHOWN, 0)
+            if not log.append_step(ready, start, end, words) and not _write_step(log, ready, start, end, words):
+                unseen = changed[index].attributes.get(STEPS_NOT_SHOWN, 0)
                 assert isinstance(unseen, int)
-                span.attributes[STEPS_NOT_SHOWN] = unseen + 1
+                changed[index].attributes[STEPS_NOT_SHOWN] = unseen + 1
         return changed, blocks
 
     def _first_seen(self, index: int, ready: int, since: int) -> Span:
@@ -95,7 +96,7 @@ class TaskSpans:
         if 0 <= ready < span.start and index not in self.log.adopted:
             # Its span was asked for in a later step than this one, which is its first.
             span.start, span.states = ready, None
-        if span.states is None and not _is_over(span):
+        if span.states is None and _goes_on(span):
             span.states = StateLog()
             span.states.append(since, "ready")
         return span
@@ -157,24 +158,21 @@ class TaskSpans:
         self._tracer.end_span(span, error=outcome or None, end=_ns(end), message=message)
 
 
-def _is_over(span: Span) -> bool:
-    # The kernel's task lives on, and runs other cells.
-    return span.kind == "cell" and span.has_ended
+def _goes_on(span: Span) -> bool:
+    # The kernel's task lives on after its cell, and runs other cells.
+    return span.kind != "cell" or not span.has_ended
 
 
 def _write_step(log: StateLog, ready: int, start: int, end: int, words: str | None) -> bool:
     """Write a step to the log of its task; `False` if it is too short to be told from the rest."""
     last, state, _ = log.last() if log else (0, "ready", None)
-    if state == "waiting" and ready > last and len(log) <= _DETAILED:
-        log.append_step(ready, start, end, words)
-        return True
     if state == "queued":
         return True
     if state == "running" and last == start:
         # It was shown while it ran, when nobody knew since when it had been ready.
         log.drop_last()
         last, state, _ = log.last() if log else (0, "ready", None)
-    if len(log) > _DETAILED:
+    if log.is_long:
         first = next(iter(log))[0]
         if max(end - start, start - max(ready, last), ready - last) < (end - first) // 1_000:
             return False

@@ -38,6 +38,9 @@ STATES: tuple[State, ...] = ("queued", "running", "waiting", "ready")
 _CODES = {state: code for code, state in enumerate(STATES)}
 #: What a step leaves behind: the task was ready, ran, and waits.
 _STEP = bytes(_CODES[state] for state in ("ready", "running", "waiting"))
+_WAITING = _CODES["waiting"]
+#: From this many changes on, a log is long.
+_LONG = 2_000
 
 
 _NONE: Mapping[str, Attribute] = {}
@@ -75,14 +78,26 @@ class StateLog:
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)
 
-    def append_step(self, ready: int, start: int, end: int, detail: str | None = None) -> None:
-        """Note that a task, which waited for `detail` until `ready`, ran from `start` to `end` and waits again."""
+    def append_step(self, ready: int, start: int, end: int, detail: str | None = None) -> bool:
+        """Note that a task, which waited for `detail` until `ready`, ran from `start` to `end` and waits again.
+
+        `False` where it is not as simple as that: it did not wait, or its log is long.
+        """
         # What runs for every step of every task: three changes at the price of one.
+        times = self._times
+        if not times or ready <= times[-1] or self._codes[-1] != _WAITING or len(times) > _LONG:
+            return False
         if detail is not None:
             self._details[-1] = detail
-        self._times.extend((ready, start, end))
+        times.extend((ready, start, end))
         self._codes += _STEP
         self._details += (None, None, None)
+        return True
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it should only take what is long for its task: so it grows with the logarithm of time."""
+        return len(self._times) > _LONG
 
     def amend(self, state: State, detail: str | None = None) -> None:
         """Correct the latest change, now that more is known of it."""
