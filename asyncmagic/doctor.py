@@ -49,10 +49,9 @@ def _version(name: str) -> str | None:
 
 
 def _loop() -> Iterator[str]:
-    try:
-        loop: asyncio.AbstractEventLoop | None = asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:
-        loop = None
+    # Not by `get_event_loop`: where there is none, that makes one, which nobody would close.
+    current = getattr(asyncio.get_event_loop_policy(), "_local", None)
+    loop: asyncio.AbstractEventLoop | None = asyncio._get_running_loop() or getattr(current, "_loop", None)
     kind = f"{type(loop).__module__}.{type(loop).__qualname__}" if loop is not None else "none yet"
     yield f"ok  event loop: {kind}{', debug mode (slow)' if loop is not None and loop.get_debug() else ''}"
     if loop is not None and not can_watch(loop):

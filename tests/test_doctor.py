@@ -41,6 +41,13 @@ def test_the_stock_loop_hides_nothing(current: Any) -> None:
     assert (said(CALLBACKS), said(READY)) == (False, sys.platform != "linux")
 
 
+def test_where_there_is_no_loop_none_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = asyncio.DefaultEventLoopPolicy()
+    monkeypatch.setattr(policy, "new_event_loop", lambda: pytest.fail("a loop was made"))
+    monkeypatch.setattr(asyncio, "get_event_loop_policy", lambda: policy)
+    assert said("event loop: none yet")
+
+
 def test_uvloop_hides_callbacks_and_when_something_became_ready(current: Any) -> None:
     current(pytest.importorskip("uvloop").new_event_loop())
     assert (said(CALLBACKS), said(READY)) == (True, True)

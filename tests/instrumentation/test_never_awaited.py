@@ -9,7 +9,7 @@ import inspect
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -198,10 +198,17 @@ def test_closing_puts_pythons_hook_back() -> None:
 
 def test_ten_thousand_names_cost_little(shell: Shell) -> None:
     shell.names.update({f"n{i}": i for i in range(10_000)})
-    best = 1.0
-    for _ in range(5):
-        begin = time.thread_time()
+
+    def least(work: Callable[[], object]) -> float:
+        taken = []
+        for _ in range(5):
+            begin = time.thread_time()
+            work()
+            taken.append(time.thread_time() - begin)
+        return min(taken)
+
+    def watch() -> None:
         shell.watch.start("1")
         shell.watch.finish()
-        best = min(best, time.thread_time() - begin)
-    assert best < 0.01
+
+    assert least(watch) < 60 * least(lambda: [name for name, value in shell.names.items() if callable(value)])
