@@ -216,6 +216,19 @@ def test_a_notebook_s_page_has_a_picture_early_and_the_widget_waits_until_the_pa
     assert timeline.comm is None
 
 
+def test_a_short_run_of_many_spans_is_not_held_up_by_an_early_picture(page):
+    timeline, tracer, trace = start(page)
+    for _ in range(1_000):
+        tracer.start_span("agent", kind="task", parent=trace.root)
+    timeline._on_message(None, {"type": "hello", "isJupyter": True}, [])
+    timeline.show()
+    wait_until(lambda: time.monotonic() > timeline._picture_at + 0.1)
+    assert len(page.outputs) == 1
+    tracer.end_trace(trace)
+    timeline.finish()
+    assert len(page.outputs) == 2
+
+
 def test_a_picture_that_cannot_be_drawn_leaves_the_live_timeline_alone(page, monkeypatch):
     monkeypatch.setattr(html, "still", lambda view: 1 / 0)
     timeline, tracer, trace = start(page)
