@@ -38,8 +38,9 @@ _HEARTBEAT = 0.25
 _FIRST_PICTURE = 0.5
 _PICTURES = (1.0, 30.0)
 _MOST_BUSY_DRAWING = 0.003
-#: Drawing takes time: of a run with many spans the first picture waits so many seconds for each.
-_FIRST_PICTURE_OF_A_SPAN = 0.002
+#: Drawing takes time: before a run is so many seconds old for each of its spans, or as old as `_PICTURES` says, it is
+#: not worth a picture.
+_AGE_OF_A_SPAN = 0.002
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -201,7 +202,7 @@ class TimelineWidget(anywidget.AnyWidget):
             try:
                 self.flush()
                 debt += time.thread_time() - used
-                if self._can_replace and time.monotonic() >= max(self._picture_at, self._first_picture_at()):
+                if self._can_replace and time.monotonic() >= max(self._picture_at, self._old_enough_at()):
                     self._keep_picture()
             except Exception:
                 logger.exception("the live timeline stopped; your code is not affected")
@@ -248,8 +249,8 @@ class TimelineWidget(anywidget.AnyWidget):
                 if 0 <= index < len(self._layout.spans):
                     self._on_cancel(self._layout.spans[index].span_id)
 
-    def _first_picture_at(self) -> float:
-        return self._started_at + min(len(self._layout.spans) * _FIRST_PICTURE_OF_A_SPAN, _PICTURES[1])
+    def _old_enough_at(self) -> float:
+        return self._started_at + min(len(self._layout.spans) * _AGE_OF_A_SPAN, _PICTURES[1])
 
     def _keep_picture(self) -> None:
         trace, used = self._trace, time.thread_time()

@@ -28,8 +28,9 @@ _STYLE_OF_KIND = {
     "embeddings": "chat",
     "http": "http",
 }
-#: What is drawn over what: in a folded lane an agent's calls stand over its states.
-_UNDER, _BASE, _CALL_UNDER, _CALL, _OVER = range(5)
+#: What is drawn over what: in a folded lane an agent's calls stand over its states, the inner ones over the outer.
+_UNDER, _BASE, _CALL_UNDER, _CALL, _MARK, _OVER, _WAIT, _TOKEN = range(8)
+_INNER = 1 / 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Painter:
         columns = sorted(marks)
         for (style, _), run in groupby(enumerate(columns), lambda place: (marks[place[1]], place[1] - place[0])):
             first, *rest = (column for _, column in run)
-            bars.add(f"dense {style}-edge", GUTTER + first * pixel, (1 + len(rest)) * pixel, y, height, layer=_CALL)
+            bars.add(f"dense {style}-edge", GUTTER + first * pixel, (1 + len(rest)) * pixel, y, height, layer=_MARK)
 
     def _bar(
         self,
@@ -139,7 +140,7 @@ class Painter:
         if self._detail.has_edges and height > 6 and width >= 4 and (is_over or not has_calls):
             bars.add(around, left, width, y, height, layer=_CALL_UNDER if is_over else _UNDER)
             left, right, y, height = left + 1, right - 1, y + 1, height - 2
-        layer = _CALL if is_over else _BASE
+        layer = _CALL + self.layout.sub[index] * _INNER if is_over else _BASE
         first = next((event.time for event in span.events if event.name == semconv.EVENT_FIRST_CHUNK), None)
         if states:
             for begun, end, state, _ in states:
@@ -160,7 +161,7 @@ class Painter:
         if span.kind in CALL_KINDS and width > 12:
             begins = self._attempts(bars, index, left, right, y, height)
         if first is not None and width > 12:
-            bars.add("token", self.x(first) - 1, 2, y, height, layer=_OVER)
+            bars.add("token", self.x(first) - 1, 2, y, height, layer=_TOKEN)
         if index in self._linked:
             self.places[index] = (left, right, y, height)
         if height > 11 and not is_over and len(self.labels) < _MOST_LABELS:
@@ -178,12 +179,12 @@ class Painter:
                 bars.add("failed", begins, max(b - begins, 1.5), y, height, layer=_OVER)
             if isinstance(wait, int | float) and wait > 0.001:
                 width = min(wait * 1e9 * self._scale, right - begins)
-                bars.add("connect", begins, width, y, height, layer=_OVER)
+                bars.add("connect", begins, width, y, height, layer=_WAIT)
                 begins += width
             if follower is not None:
                 c = min(self.x(follower.start), right)
                 if c - b > 1:
-                    bars.add("backoff", b, c - b, y, height, layer=_OVER)
+                    bars.add("backoff", b, c - b, y, height, layer=_WAIT)
                 # A refused attempt is short: its status may stand in the pause after it.
                 if is_refused and c - begins > 26 and height > 11:
                     middle = y + height / 2

@@ -59,9 +59,9 @@ class Bars:
 
     def __init__(self, grain: float) -> None:
         self._grain = grain  # the least difference that is written: pixels
-        self._of: dict[tuple[int, str, float], list[tuple[float, int, int]]] = {}
+        self._of: dict[tuple[float, str, float], list[tuple[float, int, int]]] = {}
 
-    def add(self, style: str, x: float, width: float, y: float, height: float, *, layer: int = 0) -> None:
+    def add(self, style: str, x: float, width: float, y: float, height: float, *, layer: float = 0) -> None:
         """Add a bar in pixels; higher layers are drawn over lower ones."""
         at, to = round(x / self._grain), round((x + max(width, 0.5)) / self._grain)
         self._of.setdefault((layer, style, height), []).append((y, at, to - at))

@@ -1,4 +1,4 @@
-"""The timeline as a picture without script: the same rows and colours as on the page, in at most some 30 kB."""
+"""The timeline as a picture without script: the same rows and colours as on the page, in at most some 36 kB."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def draw(view: View) -> str:
         detail = Detail() if len(view.layout.spans) < 2_000 else Detail(1.6, has_edges=False)
         view.svg = _Picture(view, detail).svg()
         while (excess := len(view.svg) / _MOST_BYTES) > 1 and detail.pixel < 50:
-            detail = detail.less(excess)
+            before, detail = detail, detail.less(excess)
             coarser = _Picture(view, detail).svg()
-            if excess < 1.25 and len(coarser) > 0.9 * len(view.svg):
+            if excess < 1.25 and len(coarser) > 0.9 * len(view.svg) and not before.has_edges:
                 # It would say less and weigh the same.
                 break
             view.svg = coarser

@@ -292,7 +292,8 @@ class Attempt:
 
     def _write_marks(self) -> None:
         span = self.span
-        span.events += tuple([SpanEvent(_PHASES[name], time) for name, time in self.marks if name in _PHASES])
+        phases = tuple([SpanEvent(_PHASES[name], time) for name, time in self.marks if name in _PHASES])
+        span.events += phases
         if self.full_pool is not None:
             waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
             if waited >= _LEAST_WAIT:

@@ -194,7 +194,7 @@ def _date_ready(log: TaskLog, began: float) -> None:
             if descriptor not in log.seen or number % rounds == turn:
                 now, size = log.now(), _unread(descriptor)
                 if log.mark[0] == began:
-                    first, last, before = log.seen.get(descriptor, (since, now, size))
+                    first, last, before = log.seen.get(descriptor, (since, since, size))
                     log.seen[descriptor] = first, now if size > before else last, size
     except (OSError, ValueError):
         # It has been closed.

@@ -66,13 +66,15 @@ class TaskSpans:
                 log = logs[index]
             else:
                 # A look has only the time since when the task waits: it may come before the first step does.
-                changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
-                log = logs[index] = changed[index].states if _goes_on(changed[index]) else None
+                span = changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
+                log = span.states if _goes_on(span) else None
+                if ready >= 0:
+                    logs[index] = log
             if log is None:
                 continue
             if ready == _LOOK:
                 # Not a step: somebody looked at what it waits for since then.
-                if log.last()[:2] == (end, "waiting"):
+                if log and log.last()[:2] == (end, "waiting"):
                     log.amend("waiting", words)
                 continue
             # A step around other steps ran the loop itself: that blocks nobody. One in which a trace began is that

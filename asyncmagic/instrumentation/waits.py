@@ -93,11 +93,12 @@ class Waits:
         try:
             while True:
                 if type(coroutine) is not _Coroutine:
-                    if type(coroutine) is not _Wrapper:
+                    if type(coroutine) is _Wrapper:
+                        coroutine = get_referents(coroutine)[0]
+                        continue
+                    if not hasattr(coroutine, "cr_code"):
                         # A future's iterator, a generator: the end of what can be followed.
                         break
-                    coroutine = get_referents(coroutine)[0]
-                    continue
                 code = coroutine.cr_code
                 number = id(code)
                 add(number)

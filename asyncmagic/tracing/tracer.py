@@ -207,12 +207,14 @@ class Tracer:
         at: int | None = None,
     ) -> None:
         """Add something that happened at one moment (`at`, nanoseconds; now if left out)."""
-        span.events += (SpanEvent(name, self.clock() if at is None else at, dict(attributes or {})),)
+        event = SpanEvent(name, self.clock() if at is None else at, dict(attributes or {}))
+        span.events += (event,)  # with no call in between: another thread might add one
         self._notify("on_update", span)
 
     def add_link(self, span: Span, other: Span, name: str = "") -> None:
         """Relate a span to another that is not its parent: where a handoff goes, which task it waits for."""
-        span.links += (Link(other.span_id, name),)
+        link = Link(other.span_id, name)
+        span.links += (link,)
         self._notify("on_update", span)
 
     def set_attributes(self, span: Span, attributes: Mapping[str, Attribute]) -> None:

@@ -101,6 +101,43 @@ def test_hundreds_of_rows_keep_their_states_at_that_size():
     assert {style: path.count("h") for style, path in drawn.items()} == {"ready": 600, "waiting": 300}
 
 
+def drawn(picture: str) -> list[str]:
+    """The styles of what stands in lanes, in the order in which they are drawn."""
+    return re.findall(r'<path class="([a-z -]+)" stroke-width="[\d.]+" d="M\d', picture)
+
+
+def test_what_stands_over_what_is_the_same_in_every_lane():
+    script = Script()
+    for number in range(60):
+        agent = script.start(f"ask[{number}]", 0)
+        inside = script.start("search", 5, "execute_tool", agent) if number % 2 else agent
+        call = script.chat(inside, 10, 900, 500)
+        attempts = ((10, 200, 500), (400, 900, 200)) if number % 2 else ((10, 900, 200),)
+        for at, to, status in attempts:
+            attributes = {"http.response.status_code": status, "asyncmagic.connection_wait": 0.1}
+            script.span("POST", at, to, "http", call, attributes=attributes)
+        if inside is not agent:
+            script.tracer.end_span(inside, end=ms(910))
+        script.tracer.end_span(agent, end=ms(950))
+    order = [style for style in drawn(script.end(1_000).to_svg()) if "edge" not in style]
+    assert order[: order.index("token") + 1] == [
+        *("span", "chat-wait", "chat", "tool", "chat-wait", "chat"),
+        *("failed", "connect", "backoff", "token"),
+    ]
+
+
+def test_a_picture_that_would_only_lose_detail_stays_as_it_is():
+    script = Script()
+    for number in range(300):
+        task, late = script.start(f"ask[{number}]", 0), number % 90
+        turns = ((late + at, state) for at in (9, 300, 600) for state, at in (("running", at), ("waiting", at + 30)))
+        script.states(task, (0, "ready"), *turns)
+        script.tracer.end_span(task, end=ms(910 + late))
+    picture = script.end(1_010).to_svg()
+    assert 29_000 < len(picture) < 36_250
+    assert re.findall(r'class="running" [^>]* d="([^"]+)"', picture)[0].count("h") == 900
+
+
 def test_labels_of_blocked_times_do_not_cover_each_other():
     script = Script()
     for at, to in ((10, 11), (12, 40), (41, 42), (800, 990)):

@@ -480,6 +480,7 @@ def hold(seconds: float, how: str) -> None:
 @pytest.mark.parametrize("how", ["sleep", "compute", "hold the lock"])
 def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_saw_it(how: str, after: float) -> None:
     came: list[int] = []
+    lasts: list[dict[int, int]] = []
     turns: list[float] = []
 
     async def waiter(near: socket.socket) -> None:
@@ -502,6 +503,7 @@ def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_sa
             control.start()
             hold(0.3, how)
             await task
+            lasts.append(_watchers[tracer].log(asyncio.get_running_loop()).lasts)
             thread.join()
             control.join()
 
@@ -522,6 +524,7 @@ def test_a_task_is_ready_from_when_its_answer_came_and_not_from_when_the_loop_sa
         return abs(ready - came[-1]) / 1e9
 
     assert late() < 0.010 + 2 * max(turns)
+    assert lasts == [{}]  # one byte is the first and the last
 
 
 @pytest.mark.parametrize("how", ["timer", "thread"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.instrumentation.loop import _watchers, instrument
 from asyncmagic.tracing import Span, Trace, Tracer
 from tests.conftest import VirtualLoop
 
@@ -79,6 +79,63 @@ def test_a_task_that_is_looked_at_before_its_first_step_begins_when_it_was_made(
     work_span = named(traced(loop, main), "work")
     assert (work_span.start // MS, work_span.end) == (5000, 6000 * MS)
     assert [state[:3] for state in states(work_span)] == [(5000, 6000, "waiting")]
+
+
+def test_a_task_that_is_over_before_its_span_is_asked_for_keeps_its_beginning(loop: VirtualLoop) -> None:
+    kept: list[asyncio.Task[None]] = []
+
+    async def main(tracer: Tracer) -> None:
+        async def child() -> None:
+            tracer.current()
+
+        async def parent() -> None:
+            kept.append(asyncio.create_task(child(), name="child"))
+            loop.advance(0.05)
+
+        loop.call_soon(_watchers[tracer].log(loop).look)  # as it is for who reads on another thread
+        kept.append(asyncio.create_task(parent(), name="parent"))
+        await asyncio.sleep(1)
+
+    assert states(named(traced(loop, main), "parent")) == [(0, 50, "running", None)]
+
+
+class Compiled(Coroutine[Any, Any, Any]):
+    """A coroutine that is none of Python's own, as a compiler makes it."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self._coroutine = coroutine
+        self.send, self.throw, self.close = coroutine.send, coroutine.throw, coroutine.close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+    def __await__(self) -> Any:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any: ...
+
+    def throw(self, *error: Any) -> Any: ...
+
+
+def test_waits_of_coroutines_of_another_make_are_told_apart(loop: VirtualLoop) -> None:
+    async def sleeper() -> None:
+        await asyncio.sleep(1)
+
+    async def waiter() -> None:
+        event = asyncio.Event()
+        asyncio.get_running_loop().call_later(2, event.set)
+        await event.wait()
+
+    async def main(_: Tracer) -> None:
+        tasks = [asyncio.create_task(Compiled(work()), name=work.__name__) for work in (sleeper, waiter)]
+        await asyncio.wait(tasks)
+
+    trace = traced(loop, main)
+    waits = {name: [detail for *_, detail in states(named(trace, name))] for name in ("sleeper", "waiter")}
+    assert waits == {
+        "sleeper": [f"sleep (sleeper:{sleeper.__code__.co_firstlineno + 1})"],
+        "waiter": [f"event (waiter:{waiter.__code__.co_firstlineno + 3})"],
+    }
 
 
 def test_each_task_has_the_task_that_made_it_as_its_parent(loop: VirtualLoop) -> None:
