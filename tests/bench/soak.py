@@ -25,7 +25,7 @@ from tests.kernel.conftest import Cell, Kernel, running_kernel
 
 PREPARE = """
 %load_ext asyncmagic
-import asyncio, gc, json, os, sys, time, tracemalloc
+import asyncio, gc, json, linecache, os, sys, time, tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from openai import AsyncOpenAI
 import asyncmagic
@@ -88,7 +88,7 @@ def _sizes():
         ours = sum(trace.size for trace in ours.traces)
     print(json.dumps({
         "rss": pages * os.sysconf("SC_PAGE_SIZE") / 1e6, "held": held / 1e6, "ours": ours / 1e6,
-        "objects": len(gc.get_objects()), "modules": len(sys.modules),
+        "objects": len(gc.get_objects()), "known": len(sys.modules) + sum(map(os.path.isfile, list(linecache.cache))),
         "files": len(os.listdir("/proc/self/fd")), "cpu": time.process_time(),
     }))
 """
@@ -210,7 +210,7 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
         end = time.monotonic() + minutes * 60
         minute, readings = 0, []
         say(
-            "minute   cells    spans  dropped  attempts/server  lost  rss MB  held MB  ours MB  objects  files  modules"
+            "minute   cells    spans  dropped  attempts/server  lost  rss MB  held MB  ours MB  objects  files    known"
         )
         while time.monotonic() < end:
             due = min(time.monotonic() + 60, end)
@@ -222,7 +222,7 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
             say(
                 f"{minute:6} {work.cells:7,} {work.spans:8,} {work.dropped:8,} {work.attempts:8,}/{work.exchanges:<7,}"
                 f" {len(work.lost):5} {now['rss']:7.1f} {now['held']:8.2f} {now['ours']:8.2f}"
-                f" {now['objects']:8,} {now['files']:6} {now['modules']:8,}"
+                f" {now['objects']:8,} {now['files']:6} {now['known']:8,}"
             )
             for words in work.lost[-3:]:
                 say(f"       lost: {words}")
@@ -230,8 +230,12 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
 
 
 def judge(readings: list[dict[str, Any]], work: Soak, say: Callable[[str], None]) -> bool:
-    """Judge by the slope of the later two thirds, and since the last import: before, caches and kept traces fill up."""
-    later = [one for one in readings[len(readings) // 3 :] if one["modules"] == readings[-1]["modules"]]
+    """Judge by the slope of the later two thirds: before, caches and the kept traces fill up.
+
+    And since nothing new was known: what is imported stays, and IPython keeps the syntax tree of each file that a
+    traceback goes through, thousands of objects.
+    """
+    later = [one for one in readings[len(readings) // 3 :] if one["known"] == readings[-1]["known"]]
     grows = False
     if len(later) >= 3:
         for name, unit, most in (("ours", "MB", 0.02), ("objects", "", 200.0), ("rss", "MB", 0.5), ("files", "", 0.2)):
