@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import selectors
 import sys
 from collections.abc import Iterator
@@ -105,3 +106,11 @@ def simulator() -> Iterator[Server]:
 
     with start(latency=0.0, tokens_per_second=None, jitter=0.0) as server:
         yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_client_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect Google's clients after their tests: each closes itself in a task, on whichever loop runs just then."""
+    yield
+    if "genai" in vars(request.module):
+        gc.collect()
