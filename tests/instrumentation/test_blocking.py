@@ -249,14 +249,10 @@ def test_starting_many_agents_is_not_blamed_on_the_one_who_wants_them() -> None:
     async def agent() -> None:
         await asyncio.sleep(0.01)
 
-    blamed = []
-    for _ in range(3):
-        asyncmagic.run(*(agent() for _ in range(5_000)))
-        trace = asyncmagic.last_trace()
-        assert trace is not None
-        blamed.append({block.name for block in blocks(trace)})
-    # A machine that stalls may hold any step once; what is blamed wrongly is blamed each time.
-    assert set.intersection(*blamed) <= {"garbage collection"}
+    asyncmagic.run(*(agent() for _ in range(5_000)))
+    trace = asyncmagic.last_trace()
+    assert trace is not None
+    assert {block.name for block in blocks(trace)} <= {"garbage collection"}
 
 
 PLACES = {

@@ -211,4 +211,4 @@ def test_ten_thousand_names_cost_little(shell: Shell) -> None:
         shell.watch.start("1")
         shell.watch.finish()
 
-    assert least(watch) < 60 * least(lambda: [name for name, value in shell.names.items() if callable(value)])
+    assert least(watch) < 30 * least(lambda: [name for name, value in shell.names.items() if callable(value)])
