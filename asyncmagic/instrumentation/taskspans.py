@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from array import array
+from collections.abc import Callable
 
 from asyncmagic.instrumentation.blocking import Samples
 from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskLog
@@ -52,16 +53,21 @@ class TaskSpans:
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
         changed: dict[int, Span] = {}
         logs: dict[int, StateLog | None] = {}
+        seen: dict[int, tuple[Callable[[int, int, int, str | None], bool], str | None]] = {}
         blocks: list[Held] = []
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
         told, before = _ns(self._told), 0
         # A column at a time: call by call, taking a step apart costs more than all that is done with it.
         columns = [map(int, steps[0::4]), *(map(round, map(_NS_A_SECOND, steps[column::4])) for column in (1, 2, 3))]
-        for index, ready, start, end in zip(*columns, strict=True):
-            words = None
-            if index >= INDEX:
-                wait, index = divmod(index, INDEX)
-                words = words_of(wait)
+        for number, ready, start, end in zip(*columns, strict=True):
+            if number in seen and end - start < threshold:
+                # Most steps are short, and of a task that waited for the same before.
+                append_step, words = seen[number]
+                if append_step(ready, start, end, words):
+                    before = start
+                    continue
+            wait, index = divmod(number, INDEX)
+            words = words_of(wait) if wait else None
             if index in logs:
                 log = logs[index]
             else:
@@ -85,6 +91,8 @@ class TaskSpans:
                 if end - begun >= threshold:
                     blocks.append((max(begun, told) / 1e9, end / 1e9, span, None))
             before = start
+            if ready >= 0:
+                seen[number] = log.append_step, words
             if not log.append_step(ready, start, end, words) and not _write_step(log, ready, start, end, words):
                 unseen = changed[index].attributes.get(STEPS_NOT_SHOWN, 0)
                 assert isinstance(unseen, int)
