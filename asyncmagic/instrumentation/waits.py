@@ -88,7 +88,7 @@ class Waits:
     def number(self, task: asyncio.Task[Any]) -> int:
         """Return the number of what the suspended `task` waits for, 0 if it cannot be told; on the loop's thread."""
         key: list[int | str] = []
-        add, is_users = key.append, self._is_users
+        add, known = key.append, self._is_users
         coroutine: Any = task.get_coro()
         try:
             while True:
@@ -102,8 +102,12 @@ class Waits:
                 code = coroutine.cr_code
                 number = id(code)
                 add(number)
+                try:
+                    is_users = known[number]
+                except KeyError:
+                    is_users = self._meet(code)
                 # Of a library only the function counts; asking for a frame makes it an object.
-                if is_users[number] if number in is_users else self._meet(code):
+                if is_users:
                     add(coroutine.cr_frame.f_lasti)
                 coroutine = coroutine.cr_await
         except Exception:
@@ -112,8 +116,8 @@ class Waits:
         try:
             if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
                 add(_leaf(future))
-            known = tuple(key)
-            return self._numbers.get(known) or self._new(known, task)
+            chain = tuple(key)
+            return self._numbers.get(chain) or self._new(chain, task)
         except Exception:
             # Somebody's awaitable does not answer as others do: this wait stays without words.
             return 0
