@@ -32,6 +32,9 @@ _waiting: deque[TimelineWidget] = deque(maxlen=4)
 _PERIOD = 0.05
 _MOST_BUSY = 0.016
 _BURST = 0.05
+#: How many times as long as a delta took the next one waits: where it had to wait for the interpreter, a busy loop had
+#: to wait for it too.
+_REST = 10
 _HEARTBEAT = 0.25
 #: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
 #: the flusher may be with them meanwhile.
@@ -40,7 +43,7 @@ _PICTURES = (1.0, 30.0)
 _MOST_BUSY_DRAWING = 0.003
 #: Drawing takes time: before a run is so many seconds old for each of its spans, or as old as `_PICTURES` says, it is
 #: not worth a picture.
-_AGE_OF_A_SPAN = 0.002
+_AGE_OF_A_SPAN = 0.01
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -201,13 +204,14 @@ class TimelineWidget(anywidget.AnyWidget):
             last = began
             try:
                 self.flush()
+                took = time.monotonic() - began
                 debt += time.thread_time() - used
                 if self._can_replace and time.monotonic() >= max(self._picture_at, self._old_enough_at()):
                     self._keep_picture()
             except Exception:
                 logger.exception("the live timeline stopped; your code is not affected")
                 return
-            pause = max(_PERIOD - (time.monotonic() - began), (debt - _BURST) / _MOST_BUSY, 0.01)
+            pause = max(_PERIOD - (time.monotonic() - began), took * _REST, (debt - _BURST) / _MOST_BUSY, 0.01)
 
     def _take_changes(self) -> list[Span]:
         changed: dict[int, Span] = {}
