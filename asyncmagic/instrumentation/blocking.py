@@ -12,10 +12,11 @@ from itertools import takewhile
 from operator import itemgetter
 from typing import Any
 
+from asyncmagic.instrumentation.alarms import alarms
 from asyncmagic.instrumentation.delays import Delays
 from asyncmagic.instrumentation.looks import Look, Share, culprit, place_of, shares
 from asyncmagic.instrumentation.places import describe, line_at
-from asyncmagic.instrumentation.tasklog import TaskLog
+from asyncmagic.instrumentation.tasklog import BACKLOG, OVERDUE, TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
 from asyncmagic.tracing.semconv import BLOCKED_BY, CODE_CELL, CODE_FILE, CODE_FUNCTION, CODE_LINE
 from asyncmagic.tracing.tracer import Tracer
@@ -24,13 +25,10 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-#: Seconds between looks at the loop: while steps are short, and while one is long. Each look of the first kind may cost
-#: a busy loop a tenth of a millisecond: its thread has to let go of the interpreter.
-_IDLE, _LONG = 0.020, 0.002
+#: Seconds between looks at a loop of which a step is long.
+_LONG = 0.002
 #: Seconds after which a step is long: what becomes ready meanwhile has to wait for it.
 _HELD = 0.005
-#: Numbers a log may hold before they are made into spans though nobody asked.
-_BACKLOG = 16_000_000
 
 _WHERE = (CODE_FUNCTION, CODE_LINE, CODE_FILE, CODE_CELL)
 
@@ -120,25 +118,28 @@ class Watchdog:
     def __init__(self, loops: Callable[[], list[tuple[TaskLog, Samples]]], catch_up: Callable[[], None]) -> None:
         self._loops = loops
         self._catch_up = catch_up
-        #: Free once the thread is to stop. Not an event: waiting for one takes ten times as long.
-        self._stopped = threading.Lock()
+        self._alarms = alarms()
         self._thread = threading.Thread(target=self._run, name="asyncmagic-watchdog", daemon=True)
 
     def start(self) -> None:
-        self._stopped.acquire()
         self._thread.start()
         gc.callbacks.append(self._on_collection)
 
     def stop(self) -> None:
         gc.callbacks.remove(self._on_collection)
-        self._stopped.release()
+        self._alarms.stop()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
+    def watch(self, log: TaskLog) -> None:
+        """Be woken when that log's loop does not come to its next step."""
+        log.alarm = self._alarms.add()
+        log.put_off(log.now())
+
     def _run(self) -> None:
-        pause = _IDLE
-        while not self._stopped.acquire(timeout=pause):
-            pause = _IDLE
+        pause = None
+        while self._alarms.wait(pause):
+            pause = None
             for log, samples in self._loops():
                 began, held = _held(log)
                 if held > _HELD:
@@ -147,8 +148,12 @@ class Watchdog:
                     if held > log.tracer.blocking_threshold / 4:
                         _sample(log, samples, began)
                     _date_ready(log, began)
-                if log.backlog > _BACKLOG:
+                elif began and log.alarm is not None:
+                    # It is too early to tell, and the loop itself may not set it again before this step is over.
+                    log.alarm.set(OVERDUE)
+                if log.backlog > BACKLOG:
                     self._catch_up()
+        self._alarms.close()
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
         if info["generation"] < 2:

@@ -138,6 +138,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         if ready - record.since > LOOKED_UP and looked.get(record.index) != record.since:
             wait = waits.number(task)
         mark[0] = start = now()
+        if start > log.due:
+            log.put_off(start)
         if wait:
             log.latest = start, record.index + wait * INDEX
         try:

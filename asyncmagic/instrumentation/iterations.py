@@ -70,7 +70,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         log.posted,
         log.seen,
     )
-    note_cancel = log.cancels.note
+    note_cancel, put_off = log.cancels.note, log.put_off
     get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
     cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
@@ -139,6 +139,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             timeout = min(max(0, scheduled[0]._when - loop_time()), longest)
         happened = loop._selector.select(timeout)
         start = now()
+        if start > log.due:
+            put_off(start)
         known = len(ready)
         loop._process_events(happened)
         if seen:
@@ -180,6 +182,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 if asked - record.since > looked_up and looked(number) != record.since:
                     number += waits.number(task) * INDEX
                     log.latest = start, number
+                    if start > log.due:
+                        # In the middle of many steps: not at each, which might be as short as this look.
+                        put_off(start)
             mark[0] = start
             try:
                 if argument is nothing:

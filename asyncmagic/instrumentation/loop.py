@@ -73,8 +73,9 @@ class Watcher:
         if self._watchdog is not None:
             self._watchdog.stop()
         self.tracer.remove_source(self)
-        for _, unhook in self._open_logs.values():
+        for log, (_, unhook) in self._open_logs.items():
             unhook()
+            log.close()
 
     def log(self, loop: AbstractEventLoop) -> TaskLog:
         """Return the log of a loop, which is watched from now on. Call it on that loop's thread."""
@@ -85,6 +86,8 @@ class Watcher:
                 self._logs[loop] = log
                 watch = watch_iterations if can_watch(loop) else watch_calls
                 self._open_logs[log] = TaskSpans(log, Samples(self.tracer, log.lasts)), watch(loop, log)
+            if self._watchdog is not None:
+                self._watchdog.watch(log)
         return log
 
     def current(self, inherited: Span | None) -> Span | None:
@@ -112,6 +115,7 @@ class Watcher:
                 is_over = True
             if is_over:
                 self._open_logs.pop(log, None)
+                log.close()
 
     def _loops(self) -> list[tuple[TaskLog, Samples]]:
         return [(log, spans.samples) for log, (spans, _) in list(self._open_logs.items())]

@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from types import BuiltinFunctionType, CellType, CodeType, CoroutineType, FrameType
 from typing import Any
 from weakref import ref
 
+from asyncmagic.instrumentation.alarms import Alarm
 from asyncmagic.instrumentation.cancels import Cancels
 from asyncmagic.instrumentation.places import describe, is_housekeeping, is_wrapper, library
 from asyncmagic.instrumentation.waits import Waits, given_name
@@ -33,6 +35,11 @@ LOOKED_UP = 0.005
 CHUNK = 8192
 #: A step's first number carries the task's index and, above it, the number of what the task waited for.
 INDEX = 1 << 32
+
+#: Numbers a log may hold before they are made into spans though nobody asked.
+BACKLOG = 16_000_000
+#: Seconds after which a loop that has not come to its next step is looked at, and those until it puts that off again.
+OVERDUE, _PUT_OFF = 0.015, 0.005
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
 UNKNOWN, LOOK = -1.0, -2.0
@@ -116,6 +123,9 @@ class TaskLog:
         self.asked = 0.0
         #: Where more came in after the first, when the last of it did, by when the first did (ns).
         self.lasts: dict[int, int] = {}
+        #: Wakes the watchdog; and when to put it off: never, where there is none.
+        self.alarm: Alarm | None = None
+        self.due = inf
         self.loop = ref(loop)
         self._packed = array("d")
         self._rows: list[Any] = []
@@ -227,6 +237,7 @@ class TaskLog:
         span.states.append(round(began * 1e9), "running")
         # The step that runs now began without us, and will end unseen: what comes next tells when.
         self.mark[0] = began
+        self.put_off(began)
         queue = getattr(loop, "_ready", None)
         if isinstance(queue, deque):
             queue.appendleft(asyncio.Handle(self._entered, (record, began, UNKNOWN), loop, Context()))
@@ -271,6 +282,18 @@ class TaskLog:
                 self.pack()
         except Exception:
             self._fail()
+
+    def put_off(self, now: float) -> None:
+        """Have the loop looked at only if it does not come to its next step for a while."""
+        if self.alarm is not None:
+            self.due = now + _PUT_OFF
+            self.alarm.set(OVERDUE if self.backlog < BACKLOG else 1e-9)
+
+    def close(self) -> None:
+        """Have the loop looked at no more."""
+        self.due = inf
+        if self.alarm is not None:
+            self.alarm.close()
 
     def _fail(self) -> None:
         """See no new tasks because of the exception being handled; say so once."""
