@@ -71,13 +71,17 @@ class Alarms:
         """Return a new alarm; `None` where the system has none left, and in a forked process, where nobody waits."""
         try:
             return self._add() if self._process == os.getpid() else None
-        except OSError:
+        except (OSError, ValueError):  # the latter where it is closed already
             return None
 
     def _add(self) -> Alarm:
         alarm = Alarm()
+        try:
+            self._epoll.register(alarm.descriptor, select.EPOLLIN)
+        except BaseException:
+            alarm.close()
+            raise
         self._alarms[alarm.descriptor] = alarm
-        self._epoll.register(alarm.descriptor, select.EPOLLIN)
         return alarm
 
     def wait(self, seconds: float | None) -> bool:

@@ -125,7 +125,7 @@ def catch_up(loop: AbstractEventLoop, log: TaskLog) -> deque[Any]:
 def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     """Watch any kind of loop by the two methods through which tasks reach it; return the way to stop."""
     is_watching = True
-    call_soon_before = loop.call_soon
+    call_soon_before, close_before = loop.call_soon, loop.close
     live, looked, steps, mark, now, waits = log.live, log.looked, log.steps, log.mark, log.now, log.waits
 
     def step(callback: Callable[..., Any], ready: float, *args: Any) -> None:
@@ -168,13 +168,17 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
                 return call_soon_before(Step(step, callback, ready), *args, context=context)
         return call_soon_before(callback, *args, context=context)
 
+    def close() -> None:
+        log.close()
+        close_before()
+
     ready_handles = catch_up(loop, log)
     for position, handle in enumerate(ready_handles):
         if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
             ready_handles[position] = asyncio.Handle(
                 Step(step, handle._callback, now()), handle._args, loop, handle._context
             )
-    replacements = Replacements(loop, {"call_soon": call_soon})
+    replacements = Replacements(loop, {"call_soon": call_soon, "close": close})
     factory_hook = FactoryHook(loop, log)
 
     def stop() -> None:

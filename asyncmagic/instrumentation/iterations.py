@@ -243,6 +243,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
 
     def close() -> None:
         stop()
+        log.close()
         close_before()
 
     def report(error: BaseException, handle: Any) -> None:

@@ -128,3 +128,24 @@ def test_without_alarms_it_is_looked_at_all_the_time(monkeypatch: pytest.MonkeyP
         return [str(span.attributes.get(BLOCKED_BY)) for span in trace.spans if span.kind == "blocked"]
 
     assert asyncio.run(cell()) == ["time.sleep"]
+
+
+@linux_only
+@pytest.mark.parametrize("kind", ["stock", "debug"])
+def test_a_loop_that_is_closed_keeps_no_descriptor(kind: str) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    async def nothing() -> None:
+        await asyncio.sleep(0)
+
+    tracer = Tracer()
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            asyncio.run(nothing(), debug=kind == "debug")
+            before = descriptors()
+            for _ in range(20):
+                asyncio.run(nothing(), debug=kind == "debug")
+            assert descriptors() == before
+        tracer.end_trace(trace)
