@@ -32,9 +32,9 @@ _waiting: deque[TimelineWidget] = deque(maxlen=4)
 _PERIOD = 0.05
 _MOST_BUSY = 0.016
 _BURST = 0.05
-#: How many times as long as a delta took the next one waits: where it had to wait for the interpreter, a busy loop had
-#: to wait for it too.
-_REST = 10
+#: How many times as long as a delta took the next one waits, and at most how many seconds: where it had to wait for the
+#: interpreter, a busy loop had to wait for it too.
+_REST, _LONGEST_REST = 10, 1.0
 _HEARTBEAT = 0.25
 #: Seconds into the run until a picture stands in the output, at least and at most between two of them, and how busy
 #: the flusher may be with them meanwhile.
@@ -211,7 +211,8 @@ class TimelineWidget(anywidget.AnyWidget):
             except Exception:
                 logger.exception("the live timeline stopped; your code is not affected")
                 return
-            pause = max(_PERIOD - (time.monotonic() - began), took * _REST, (debt - _BURST) / _MOST_BUSY, 0.01)
+            rest = min(took * _REST, _LONGEST_REST)
+            pause = max(_PERIOD - (time.monotonic() - began), rest, (debt - _BURST) / _MOST_BUSY, 0.01)
 
     def _take_changes(self) -> list[Span]:
         changed: dict[int, Span] = {}

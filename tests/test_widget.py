@@ -153,6 +153,16 @@ def test_without_news_only_a_sign_of_life_is_sent_now_and_then(page):
     assert sum(map(len, page.deltas)) < 1_500
 
 
+def test_after_a_delta_that_took_long_the_page_is_not_left_alone_for_long(page, monkeypatch):
+    timeline, _, _ = start(page)
+    send = timeline.send
+    waits = iter([1.0])
+    monkeypatch.setattr(timeline, "send", lambda *delta: (time.sleep(next(waits, 0.0)), send(*delta)))
+    timeline.show()
+    wait_until(lambda: len(page.deltas) > 1)
+    timeline.finish()
+
+
 def test_fifty_calls_take_less_than_sixty_kilobytes(page):
     timeline, tracer, trace = start(page)
     timeline.show()
