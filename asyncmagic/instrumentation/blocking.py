@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import threading
 import time
@@ -16,7 +17,7 @@ from asyncmagic.instrumentation.alarms import alarms
 from asyncmagic.instrumentation.delays import Delays
 from asyncmagic.instrumentation.looks import Look, Share, culprit, place_of, shares
 from asyncmagic.instrumentation.places import describe, line_at
-from asyncmagic.instrumentation.tasklog import BACKLOG, OVERDUE, TaskLog
+from asyncmagic.instrumentation.tasklog import BACKLOG, TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
 from asyncmagic.tracing.semconv import BLOCKED_BY, CODE_CELL, CODE_FILE, CODE_FUNCTION, CODE_LINE
 from asyncmagic.tracing.tracer import Tracer
@@ -24,6 +25,8 @@ from asyncmagic.tracing.tracer import Tracer
 if sys.platform == "linux":
     import fcntl
     import termios
+
+logger = logging.getLogger("asyncmagic")
 
 #: Seconds between looks at a loop of which a step is long.
 _LONG = 0.002
@@ -118,10 +121,10 @@ class Watchdog:
     def __init__(self, loops: Callable[[], list[tuple[TaskLog, Samples]]], catch_up: Callable[[], None]) -> None:
         self._loops = loops
         self._catch_up = catch_up
-        self._alarms = alarms()
         self._thread = threading.Thread(target=self._run, name="asyncmagic-watchdog", daemon=True)
 
     def start(self) -> None:
+        self._alarms = alarms()
         self._thread.start()
         gc.callbacks.append(self._on_collection)
 
@@ -132,11 +135,19 @@ class Watchdog:
             self._thread.join()
 
     def watch(self, log: TaskLog) -> None:
-        """Be woken when that log's loop does not come to its next step."""
+        """Be woken when that log's loop does not come round."""
         log.alarm = self._alarms.add()
         log.put_off(log.now())
 
     def _run(self) -> None:
+        try:
+            self._keep_looking()
+        except Exception:
+            logger.exception("what blocks a loop is not seen any more; your code is not affected")
+        finally:
+            self._alarms.close()
+
+    def _keep_looking(self) -> None:
         pause = None
         while self._alarms.wait(pause):
             pause = None
@@ -148,12 +159,16 @@ class Watchdog:
                     if held > log.tracer.blocking_threshold / 4:
                         _sample(log, samples, began)
                     _date_ready(log, began)
-                elif began and log.alarm is not None:
-                    # It is too early to tell, and the loop itself may not set it again before this step is over.
-                    log.alarm.set(OVERDUE)
+                elif log.alarm is None:
+                    pass
+                elif began:
+                    # It is too early to tell, and the loop may not come to put it off before this step is over.
+                    log.alarm.set(log.overdue)
+                else:
+                    # Between two steps: the next may be long, whenever the loop has put it off before.
+                    log.due = 0.0
                 if log.backlog > BACKLOG:
                     self._catch_up()
-        self._alarms.close()
 
     def _on_collection(self, phase: str, info: dict[str, int]) -> None:
         if info["generation"] < 2:

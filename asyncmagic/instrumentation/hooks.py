@@ -169,8 +169,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         return call_soon_before(callback, *args, context=context)
 
     def close() -> None:
-        log.close()
         close_before()
+        log.close()
 
     ready_handles = catch_up(loop, log)
     for position, handle in enumerate(ready_handles):

@@ -139,8 +139,6 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             timeout = min(max(0, scheduled[0]._when - loop_time()), longest)
         happened = loop._selector.select(timeout)
         start = now()
-        if start > log.due:
-            put_off(start)
         known = len(ready)
         loop._process_events(happened)
         if seen:
@@ -159,6 +157,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             posted.clear()
             if late:
                 date_back(0, late)
+        # No earlier: what is above may have taken long, and nobody sees a loop that is between two steps.
+        if start > log.due:
+            put_off(start)
         for _ in range(len(ready)):
             try:
                 handle = pop()
@@ -183,7 +184,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                     number += waits.number(task) * INDEX
                     log.latest = start, number
                     if start > log.due:
-                        # In the middle of many steps: not at each, which might be as short as this look.
+                        # Here, where looking it up took long anyway; at each step it would cost too much.
                         put_off(start)
             mark[0] = start
             try:
@@ -242,9 +243,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         return events.Handle(callback, () if argument is nothing else (argument,), log.loop(), context)  # type: ignore[arg-type]
 
     def close() -> None:
+        close_before()
         stop()
         log.close()
-        close_before()
 
     def report(error: BaseException, handle: Any) -> None:
         if type(handle) is tuple:

@@ -56,6 +56,8 @@ class Watcher:
         self._watchdog = Watchdog(self._loops, self._catch_up) if tracer.clock is time.perf_counter_ns else None
 
     def start(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.start()
         self._set_running_loop = events._set_running_loop
         events._set_running_loop = self._on_running_loop
         self.tracer.find_task_span = self.current
@@ -63,8 +65,6 @@ class Watcher:
         self.tracer.add_source(self)
         if (loop := asyncio._get_running_loop()) is not None:
             self.log(loop)
-        if self._watchdog is not None:
-            self._watchdog.start()
 
     def stop(self) -> None:
         if events._set_running_loop == self._on_running_loop:

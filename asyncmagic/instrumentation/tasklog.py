@@ -21,7 +21,7 @@ from types import BuiltinFunctionType, CellType, CodeType, CoroutineType, FrameT
 from typing import Any
 from weakref import ref
 
-from asyncmagic.instrumentation.alarms import Alarm
+from asyncmagic.instrumentation.alarms import AT_ONCE, Alarm
 from asyncmagic.instrumentation.cancels import Cancels
 from asyncmagic.instrumentation.places import describe, is_housekeeping, is_wrapper, library
 from asyncmagic.instrumentation.waits import Waits, given_name
@@ -38,8 +38,8 @@ INDEX = 1 << 32
 
 #: Numbers a log may hold before they are made into spans though nobody asked.
 BACKLOG = 16_000_000
-#: Seconds after which a loop that has not come to its next step is looked at, and those until it puts that off again.
-OVERDUE, _PUT_OFF = 0.015, 0.005
+#: Seconds after which a loop that has not come round is looked at, and those until it puts that off again.
+_OVERDUE, _PUT_OFF = 0.015, 0.005
 
 #: In place of a step's ready time: unknown; and no step at all, but a look at what the task waits for since then.
 UNKNOWN, LOOK = -1.0, -2.0
@@ -123,8 +123,11 @@ class TaskLog:
         self.asked = 0.0
         #: Where more came in after the first, when the last of it did, by when the first did (ns).
         self.lasts: dict[int, int] = {}
-        #: Wakes the watchdog; and when to put it off: never, where there is none.
+        #: Wakes the watchdog.
         self.alarm: Alarm | None = None
+        #: Seconds without a word of the loop's until it does.
+        self.overdue = min(_OVERDUE, tracer.blocking_threshold / 2)
+        #: When the loop is to put it off; never, where there is none.
         self.due = inf
         self.loop = ref(loop)
         self._packed = array("d")
@@ -284,10 +287,10 @@ class TaskLog:
             self._fail()
 
     def put_off(self, now: float) -> None:
-        """Have the loop looked at only if it does not come to its next step for a while."""
+        """Have the loop looked at only if it does not come round for a while; at once, if much is to be caught up."""
         if self.alarm is not None:
             self.due = now + _PUT_OFF
-            self.alarm.set(OVERDUE if self.backlog < BACKLOG else 1e-9)
+            self.alarm.set(AT_ONCE if self.backlog > BACKLOG else self.overdue)
 
     def close(self) -> None:
         """Have the loop looked at no more."""
