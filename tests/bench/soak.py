@@ -205,7 +205,7 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
         start(latency=0.02, tokens_per_second=2000, retry_after=0.05, faults=None, environ=True) as server,
         running_kernel(Path(folder)) as kernel,
     ):
-        prepare(kernel, "tracemalloc.start(8)")
+        prepare(kernel)
         work = Soak(kernel, server, share)
         end = time.monotonic() + minutes * 60
         minute, readings = 0, []
@@ -213,6 +213,8 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
             "minute   cells    spans  dropped  attempts/server  lost  rss MB  held MB  ours MB  objects  files    known"
         )
         while time.monotonic() < end:
+            if minute >= minutes / 2 and not any(one["held"] for one in readings):
+                kernel.run("tracemalloc.start(8)")
             due = min(time.monotonic() + 60, end)
             while time.monotonic() < due:
                 work.round()
@@ -233,13 +235,22 @@ def judge(readings: list[dict[str, Any]], work: Soak, say: Callable[[str], None]
     """Judge by the slope of the later two thirds: before, caches and the kept traces fill up.
 
     And since nothing new was known: what is imported stays, and IPython keeps the syntax tree of each file that a
-    traceback goes through, thousands of objects.
+    traceback goes through, thousands of objects. What is ours is told in the second half of the run, by tracemalloc,
+    which itself takes 60 MB and its time to do so: the size of the process is that of the first half.
     """
-    later = [one for one in readings[len(readings) // 3 :] if one["known"] == readings[-1]["known"]]
+    traced = [one for one in readings if one["held"]]
+    untraced = readings[: len(readings) - len(traced)]
     grows = False
-    if len(later) >= 3:
-        for name, unit, most in (("ours", "MB", 0.02), ("objects", "", 200.0), ("rss", "MB", 0.5), ("files", "", 0.2)):
-            slope = statistics.linear_regression(range(len(later)), [one[name] for one in later]).slope
+    for name, unit, most, told in (
+        ("rss", "MB", 0.5, untraced),
+        ("ours", "MB", 0.02, traced),
+        ("objects", "", 200.0, readings),
+        ("files", "", 0.2, readings),
+    ):
+        known = told[-1]["known"] if told else 0
+        later = [one[name] for one in told[len(told) // 3 :] if one["known"] == known]
+        if len(later) >= 3:
+            slope = statistics.linear_regression(range(len(later)), later).slope
             verdict = "grows" if slope > most else "flat"
             grows |= slope > most
             say(f"{name}: {slope:+.3f} {unit} a minute: {verdict}")
