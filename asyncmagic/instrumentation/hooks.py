@@ -14,7 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from asyncmagic.instrumentation.cancels import Gathering
-from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog
+from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog, TaskRecord
 
 
 def _step_type() -> type | None:
@@ -175,6 +175,9 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     ready_handles = catch_up(loop, log)
     for position, handle in enumerate(ready_handles):
         if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
+            if isinstance(handle, TaskRecord):
+                # Another tracer watches it.
+                handle = handle.take(loop)
             ready_handles[position] = asyncio.Handle(
                 Step(step, handle._callback, now()), handle._args, loop, handle._context
             )

@@ -23,10 +23,13 @@ from asyncmagic.instrumentation.hooks import (
     may_be_first,
     watch_calls,
 )
-from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, UNKNOWN, TaskLog
+from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, NOTHING, UNKNOWN, TaskLog, TaskRecord
 
 #: Seconds by which something must be late before it is dated back: finding out costs.
 _LATE = 0.005
+#: Steps until it is asked how many are to be packed: at each that would cost too much, and once in an iteration of ten
+#: thousand would fill a megabyte each time.
+_BATCH = 500
 _STOCK = base_events.BaseEventLoop
 _METHODS = ("call_soon", "call_soon_threadsafe", "create_task", "_run_once")
 _run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
@@ -51,10 +54,11 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     """Watch a stock loop; return the way to stop. Where the loop changes its kind, `watch_calls` takes over."""
     step: Any = STEP
     wake_up: Any = WAKE_UP
+    record_of_task: Any = TaskRecord
     is_leaving = False
     fallback: Callable[[], None] | None = None
     kind_of_loop = type(loop)
-    nothing = object()
+    nothing = NOTHING
     looked_up, threshold = LOOKED_UP, log.tracer.blocking_threshold
     call_soon_before, close_before = loop.call_soon, loop.close
     call_soon_threadsafe_before = loop.call_soon_threadsafe
@@ -81,22 +85,39 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         if kind is step:
             asked = now()
             task = callback.__self__
-            push((callback, argument, context, asked, get(id(task)) or register(task, context, asked), task))
-            return None
-        if kind is wake_up and callback.__name__ == "task_wakeup":
+            record = get(id(task)) or register(task, context, asked)
+            if record is not None and record._callback is None:
+                record._callback = callback
+                record.argument = argument
+                record._context = context
+                record.asked = asked
+                record.task = task
+                push(record)
+                return None
+        elif kind is wake_up and callback.__name__ == "task_wakeup":
             task = callback.__self__
             record = get(id(task))
-            push((callback, argument, context, now(), record, task))
-            if record is not None and (
-                type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled())
-            ):
-                note_cancel(task, argument)
-            return None
-        if kind is MethodType and wake_up is not None and is_step(callback):
+            if record is not None and record._callback is None:
+                record._callback = callback
+                record.argument = argument
+                record._context = context
+                record.asked = now()
+                record.task = task
+                push(record)
+                if type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled()):
+                    note_cancel(task, argument)
+                return None
+        elif kind is MethodType and wake_up is not None and is_step(callback):
             asked, task = now(), callback.__self__
             record = get(id(task)) or (register(task, context, asked) if may_be_first(callback) else None)
-            push((callback, argument, context, asked, record, task))
-            return None
+            if record is not None and record._callback is None:
+                record._callback = callback
+                record.argument = argument
+                record._context = context
+                record.asked = asked
+                record.task = task
+                push(record)
+                return None
         if argument is nothing:
             return call_soon_before(callback, context=context)
         return call_soon_before(callback, argument, *more, context=context)
@@ -160,62 +181,71 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         # No earlier: what is above may have taken long, and nobody sees a loop that is between two steps.
         if start > log.due:
             put_off(start)
-        for _ in range(len(ready)):
-            try:
-                handle = pop()
-            except IndexError:
-                # Somebody ran the loop inside a step.
-                break
-            if type(handle) is tuple:
-                callback, argument, context, asked, record, task = handle
-                if record is None:
-                    record = get(id(task))
-            elif handle._cancelled:
-                continue
-            else:
-                callback, context = handle._callback, handle._context
-                argument, record, asked = handle, None, UNKNOWN
-                if type(callback) is step or (type(callback) is wake_up and callback.__name__ == "task_wakeup"):
-                    task = callback.__self__
-                    record = get(id(task))
-            if record is not None:
-                number = record.index
-                if asked - record.since > looked_up and looked(number) != record.since:
-                    number += waits.number(task) * INDEX
-                    log.latest = start, number
-                    if start > log.due:
-                        # Here, where looking it up took long anyway; at each step it would cost too much.
-                        put_off(start)
-            mark[0] = start
-            try:
-                if argument is nothing:
-                    context.run(callback)
-                elif argument is handle:
-                    context.run(callback, *handle._args)
+        count = len(ready)
+        for first in range(0, count, _BATCH):
+            for _ in range(first, min(first + _BATCH, count)):
+                try:
+                    handle = pop()
+                except IndexError:
+                    # Somebody ran the loop inside a step.
+                    break
+                if type(handle) is record_of_task:
+                    record = handle
+                    callback = record._callback
+                    argument = record.argument
+                    context = record._context
+                    asked = record.asked
+                    task = record.task
+                    record._callback = record.argument = record.task = None
+                elif handle._cancelled:
+                    continue
                 else:
-                    context.run(callback, argument)
-            except (SystemExit, KeyboardInterrupt):
+                    callback, context = handle._callback, handle._context
+                    argument, record, asked = handle, None, UNKNOWN
+                    if type(callback) is step or (type(callback) is wake_up and callback.__name__ == "task_wakeup"):
+                        task = callback.__self__
+                        record = get(id(task))
                 if record is not None:
-                    record.since = now()
-                    note((number, asked, start, record.since))
-                    if task.done():
+                    number = record.index
+                    if asked - record.since > looked_up and looked(number) != record.since:
+                        number += waits.number(task) * INDEX
+                        log.latest = start, number
+                        if start > log.due:
+                            # Here, where looking it up took long anyway; at each step it would cost too much.
+                            put_off(start)
+                mark[0] = start
+                try:
+                    if argument is nothing:
+                        context.run(callback)
+                    elif argument is handle:
+                        context.run(callback, *handle._args)
+                    else:
+                        context.run(callback, argument)
+                except (SystemExit, KeyboardInterrupt):
+                    if record is not None:
+                        record.since = now()
+                        note((number, asked, start, record.since))
+                        if task.done():
+                            finish(record, task)
+                    mark[0] = 0.0
+                    raise
+                except BaseException as error:
+                    if argument is not handle:
+                        args = () if argument is nothing else (argument,)
+                        handle = events.Handle(callback, args, loop, context)
+                    report(error, handle)
+                end = now()
+                if record is not None:
+                    note((number, asked, start, end))
+                    record.since = end
+                    if task.done() and record.key in live:
                         finish(record, task)
-                mark[0] = 0.0
-                raise
-            except BaseException as error:
-                report(error, handle)
-            end = now()
-            if record is not None:
-                note((number, asked, start, end))
-                record.since = end
-                if task.done() and record.key in live:
-                    finish(record, task)
-            elif end - start > threshold and mark[0] == start:
-                log.hold(start, end, handle._args[0] if callback is run_dated else handle)
-            start = end
+                elif end - start > threshold and mark[0] == start:
+                    log.hold(start, end, handle._args[0] if callback is run_dated else handle)
+                start = end
+            if len(steps) > CHUNK:
+                log.pack()
         mark[0] = 0.0
-        if len(steps) > CHUNK:
-            log.pack()
         handle = callback = argument = context = record = task = None
 
     def date_back(first: int, times: Mapping[int, float]) -> None:
@@ -233,14 +263,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         del handle
         for position in range(known, len(ready)):
             woken = ready[position]
-            if type(woken) is tuple:
-                callback, argument, context, _, record, task = woken
-                if record is not None:
-                    ready[position] = (callback, argument, context, max(when, record.since), record, task)
-
-    def as_handle(step: tuple[Any, ...]) -> events.Handle:
-        callback, argument, context, *_ = step
-        return events.Handle(callback, () if argument is nothing else (argument,), log.loop(), context)  # type: ignore[arg-type]
+            if type(woken) is TaskRecord:
+                woken.asked = max(when, woken.since)
 
     def close() -> None:
         close_before()
@@ -248,8 +272,6 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         log.close()
 
     def report(error: BaseException, handle: Any) -> None:
-        if type(handle) is tuple:
-            handle = as_handle(handle)
         source = format_helpers._format_callback_source(handle._callback, handle._args)
         loop.call_exception_handler(
             {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
@@ -276,8 +298,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         factory_hook.remove(watched)
         queue = watched._ready
         for position, handle in enumerate(queue):
-            if type(handle) is tuple:
-                queue[position] = as_handle(handle)
+            if type(handle) is TaskRecord:
+                queue[position] = handle.take(watched)
 
     def leave() -> None:
         nonlocal fallback

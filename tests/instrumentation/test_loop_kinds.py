@@ -173,6 +173,66 @@ def test_two_tracers_see_the_same(loop: VirtualLoop) -> None:
     assert tree(traces[0]) == {"inner": None, "branch": "inner", "left": "branch", "right": "branch"}
 
 
+def test_a_second_tracer_may_come_while_tasks_of_the_first_wait_for_their_turn(loop: VirtualLoop) -> None:
+    other = Tracer(clock=loop.clock)
+
+    async def body(_: Tracer) -> None:
+        tasks = [asyncio.create_task(leaf(), name="outer")]
+        with instrument(other):
+            trace = other.start_trace("inner")
+            with other.use(trace.root):
+                tasks.append(asyncio.create_task(leaf(), name="inner"))
+                assert await asyncio.gather(*tasks) == ["leaf", "leaf"]
+            other.end_trace(trace)
+        assert tree(trace) == {"inner": None, "inner": "inner"}
+        ended = [weakref.ref(task) for task in tasks]
+        del tasks
+        await asyncio.sleep(0)
+        assert [task() for task in ended] == [None, None]
+
+    traced(loop, body)
+
+
+def test_whoever_reads_the_queue_of_a_loop_finds_handles_in_it(loop: VirtualLoop) -> None:
+    async def body(_: Tracer) -> None:
+        first, second = asyncio.create_task(leaf()), asyncio.create_task(leaf())
+        await asyncio.sleep(0)
+        first.cancel()
+        second.cancel()
+        third = asyncio.create_task(leaf())
+        found = [
+            (handle._callback.__self__, len(handle._args), handle._cancelled, handle._context is not None)
+            for handle in loop._ready  # type: ignore[attr-defined]
+        ]
+        assert found == [(first, 1, False, True), (second, 1, False, True), (third, 0, False, True)]
+        await asyncio.gather(first, second, third, return_exceptions=True)
+
+    traced(loop, body)
+
+
+def test_a_task_that_waits_for_its_turn_is_no_more_objects_than_unwatched(loop: VirtualLoop) -> None:
+    async def queued() -> int:
+        gc.collect()
+        gc.disable()
+        try:
+            before = len(gc.get_objects())
+            tasks = [asyncio.create_task(leaf()) for _ in range(1_000)]
+            found = len(gc.get_objects()) - before
+        finally:
+            gc.enable()
+        await asyncio.gather(*tasks)
+        return found
+
+    counts = []
+
+    async def body(_: Tracer) -> None:
+        counts.append(await queued())
+
+    unwatched = loop.run_until_complete(queued())
+    traced(loop, body)
+    assert counts[0] - unwatched < 100
+
+
 def test_hooks_that_come_and_go_in_any_order_leave_the_loop_as_it_was(loop: VirtualLoop) -> None:
     async def body() -> None:
         before = vars(loop).keys() - {"_ready"}
