@@ -179,12 +179,12 @@ def test_a_second_tracer_may_come_while_tasks_of_the_first_wait_for_their_turn(l
     async def body(_: Tracer) -> None:
         tasks = [asyncio.create_task(leaf(), name="outer")]
         with instrument(other):
-            trace = other.start_trace("inner")
+            trace = other.start_trace("second")
             with other.use(trace.root):
                 tasks.append(asyncio.create_task(leaf(), name="inner"))
                 assert await asyncio.gather(*tasks) == ["leaf", "leaf"]
             other.end_trace(trace)
-        assert tree(trace) == {"inner": None, "inner": "inner"}
+        assert tree(trace) == {"second": None, "inner": "second"}
         ended = [weakref.ref(task) for task in tasks]
         del tasks
         await asyncio.sleep(0)
