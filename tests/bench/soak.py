@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -234,9 +236,9 @@ def soak(minutes: float, share: float, say: Callable[[str], None]) -> bool:
 def judge(readings: list[dict[str, Any]], work: Soak, say: Callable[[str], None]) -> bool:
     """Judge by the slope of the later two thirds: before, caches and the kept traces fill up.
 
-    And since nothing new was known: what is imported stays, and IPython keeps the syntax tree of each file that a
-    traceback goes through, thousands of objects. What is ours is told in the second half of the run, by tracemalloc,
-    which itself takes 60 MB and its time to do so: the size of the process is that of the first half.
+    And of that the longest time in which nothing new was known: what is imported stays, and IPython keeps the syntax
+    tree of each file that a traceback goes through, thousands of objects. What is ours is told in the second half of
+    the run, by tracemalloc, which itself takes 60 MB and its time: the size of the process is that of the first half.
     """
     traced = [one for one in readings if one["held"]]
     untraced = readings[: len(readings) - len(traced)]
@@ -247,8 +249,8 @@ def judge(readings: list[dict[str, Any]], work: Soak, say: Callable[[str], None]
         ("objects", "", 200.0, readings),
         ("files", "", 0.2, readings),
     ):
-        known = told[-1]["known"] if told else 0
-        later = [one[name] for one in told[len(told) // 3 :] if one["known"] == known]
+        alike = [[one[name] for one in group] for _, group in groupby(told[len(told) // 3 :], itemgetter("known"))]
+        later = max(alike, key=len, default=[])
         if len(later) >= 3:
             slope = statistics.linear_regression(range(len(later)), later).slope
             verdict = "grows" if slope > most else "flat"
