@@ -9,6 +9,7 @@ import threading
 import time
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import takewhile
 from operator import itemgetter
 from typing import Any
@@ -122,6 +123,8 @@ class Watchdog:
         self._loops = loops
         self._catch_up = catch_up
         self._thread = threading.Thread(target=self._run, name="asyncmagic-watchdog", daemon=True)
+        #: When the collection that runs began; it may have begun before us.
+        self._collection_began: float | None = None
 
     def start(self) -> None:
         self._alarms = alarms()
@@ -176,7 +179,7 @@ class Watchdog:
         now = time.perf_counter()
         if phase == "start":
             self._collection_began = now
-        elif now - self._collection_began > _HELD:
+        elif self._collection_began is not None and now - self._collection_began > _HELD:
             # Whichever thread collects, the others wait.
             for _, samples in self._loops():
                 samples.collections.append((self._collection_began, now))
@@ -222,10 +225,12 @@ def _date_ready(log: TaskLog, began: float) -> None:
 
 
 def _unread(descriptor: int) -> int:
-    """Return how many bytes have come in through a file descriptor, and wait to be read."""
-    if sys.platform != "linux":
-        return 0
-    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    """Return how many bytes have come in through a file descriptor, and wait to be read; of one without any, 0."""
+    if sys.platform == "linux":
+        # Connections to be accepted, events and processes are not counted in bytes.
+        with suppress(OSError):
+            return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+    return 0
 
 
 def _sample(log: TaskLog, samples: Samples, began: float) -> None:

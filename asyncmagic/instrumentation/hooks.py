@@ -7,14 +7,12 @@ import inspect
 from asyncio import AbstractEventLoop, tasks
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
-from asyncmagic.instrumentation.cancels import Gathering
-from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog, TaskRecord
+from asyncmagic.instrumentation.tasklog import TaskLog
 
 
 def _step_type() -> type | None:
@@ -53,6 +51,11 @@ class Step(partial[None]):
     def callback(self) -> Any:
         return self.args[0]
 
+    def dated(self, ready: float) -> Step:
+        """Return it as one that has been ready since then."""
+        callback, _, *args = self.args
+        return Step(self.func, callback, ready, *args)
+
     @property
     def __self__(self) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = self.callback.__self__
@@ -75,7 +78,7 @@ def may_be_first(step: Any) -> bool:
     return type(step) is STEP or getattr(step, "__name__", None) == "__step"
 
 
-def _is_cancelled(future: Any) -> bool:
+def is_cancelled(future: Any) -> bool:
     # The first step of a task written in Python may have an exception to throw in place of a future.
     return isinstance(future, asyncio.Future) and future.cancelled()
 
@@ -115,83 +118,11 @@ class Replacements:
 def catch_up(loop: AbstractEventLoop, log: TaskLog) -> deque[Any]:
     """See tasks that are about to begin: those of `asyncio.run` are made before their loop runs. Return the queue."""
     ready: deque[Any] = getattr(loop, "_ready", deque())
-    for handle in ready:
+    for handle in ready.copy():
         callback = handle._callback
         if is_step(callback) and may_be_first(callback) and not has_begun(callback.__self__):
             log.catch_up(callback.__self__, handle._context)
     return ready
-
-
-def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
-    """Watch any kind of loop by the two methods through which tasks reach it; return the way to stop."""
-    is_watching = True
-    call_soon_before, close_before = loop.call_soon, loop.close
-    live, looked, steps, mark, now, waits = log.live, log.looked, log.steps, log.mark, log.now, log.waits
-
-    def step(callback: Callable[..., Any], ready: float, *args: Any) -> None:
-        task = callback.__self__  # type: ignore[attr-defined]
-        record = live.get(id(task))
-        if record is None:
-            callback(*args)
-            return
-        wait = 0
-        if ready - record.since > LOOKED_UP and looked.get(record.index) != record.since:
-            wait = waits.number(task)
-        mark[0] = start = now()
-        if start > log.due:
-            log.put_off(start)
-        if wait:
-            log.latest = start, record.index + wait * INDEX
-        try:
-            callback(*args)
-        finally:
-            end = now()
-            mark[0] = 0.0
-            steps.extend((record.index + wait * INDEX, ready, start, end))
-            record.since = end
-            if task.done() and record.key in live:
-                log.finish(record, task)
-            # A traceback of the user's holds this frame, and must not hold the task by it.
-            del callback, args, task, record
-
-    def call_soon(callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
-        if is_watching and is_step(callback):
-            ready = now()
-            task = callback.__self__  # type: ignore[attr-defined]
-            if args and id(task) in live and (type(args[0]) is Gathering or _is_cancelled(args[0])):
-                log.cancels.note(task, args[0])
-            if (
-                id(task) in live
-                or (may_be_first(callback) and log.register(task, context, ready))
-                or log.is_traced(context)
-            ):
-                return call_soon_before(Step(step, callback, ready), *args, context=context)
-        return call_soon_before(callback, *args, context=context)
-
-    def close() -> None:
-        close_before()
-        log.close()
-
-    ready_handles = catch_up(loop, log)
-    for position, handle in enumerate(ready_handles):
-        if not handle._cancelled and is_step(handle._callback) and id(handle._callback.__self__) in live:
-            if isinstance(handle, TaskRecord):
-                # Another tracer watches it.
-                handle = handle.take(loop)
-            ready_handles[position] = asyncio.Handle(
-                Step(step, handle._callback, now()), handle._args, loop, handle._context
-            )
-    replacements = Replacements(loop, {"call_soon": call_soon, "close": close})
-    factory_hook = FactoryHook(loop, log)
-
-    def stop() -> None:
-        nonlocal is_watching
-        is_watching = False
-        if (watched := log.loop()) is not None:
-            replacements.remove(watched)
-            factory_hook.remove(watched)
-
-    return stop
 
 
 class FactoryHook:

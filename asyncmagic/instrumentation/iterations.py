@@ -6,33 +6,25 @@ import heapq
 import threading
 from asyncio import AbstractEventLoop, Future, base_events, events, format_helpers
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context
-from types import MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+from asyncmagic.instrumentation.calls import watch_calls
 from asyncmagic.instrumentation.cancels import Gathering
-from asyncmagic.instrumentation.hooks import (
-    STEP,
-    WAKE_UP,
-    FactoryHook,
-    Replacements,
-    catch_up,
-    is_step,
-    may_be_first,
-    watch_calls,
-)
+from asyncmagic.instrumentation.dating import Dating, noting_posts
+from asyncmagic.instrumentation.hooks import STEP, WAKE_UP, FactoryHook, Replacements, catch_up, is_step, may_be_first
 from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, NOTHING, UNKNOWN, TaskLog, TaskRecord
 
-#: Seconds by which something must be late before it is dated back: finding out costs.
-_LATE = 0.005
 #: Steps until it is asked how many are to be packed: at each that would cost too much, and once in an iteration of ten
 #: thousand would fill a megabyte each time.
 _BATCH = 500
 _STOCK = base_events.BaseEventLoop
 _METHODS = ("call_soon", "call_soon_threadsafe", "create_task", "_run_once")
 _run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
+_call_soon_of_stock = _STOCK.call_soon
 _run_of_stock = events.Handle._run
 
 
@@ -43,11 +35,15 @@ def can_watch(loop: AbstractEventLoop) -> bool:
         and STEP is not None
         and not any(name in loop.__dict__ for name in _METHODS)
         and all(getattr(type(loop), name) is getattr(_STOCK, name) for name in _METHODS)
-        and _run_once_of_stock.__code__.co_filename == base_events.__file__
+        and all(_is_defined_in(base_events, getattr(_STOCK, name)) for name in _METHODS)
         and events.Handle._run is _run_of_stock
-        and _run_of_stock.__code__.co_filename == events.__file__
+        and _is_defined_in(events, _run_of_stock)
         and not loop.get_debug()
     )
+
+
+def _is_defined_in(module: ModuleType, function: Any) -> bool:
+    return isinstance(function, FunctionType) and function.__code__.co_filename == module.__file__
 
 
 def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
@@ -61,8 +57,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     nothing = NOTHING
     looked_up, threshold = LOOKED_UP, log.tracer.blocking_threshold
     call_soon_before, close_before = loop.call_soon, loop.close
-    call_soon_threadsafe_before = loop.call_soon_threadsafe
-    loop_time, resolution = loop.time, loop._clock_resolution
+    resolution = loop._clock_resolution
     ready: deque[Any] = loop._ready
     push, pop = ready.append, ready.popleft
     live, steps, mark, now, waits, posted, seen = (
@@ -74,6 +69,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         log.posted,
         log.seen,
     )
+    dating = Dating(loop, log)
+    late = dating.late
     note_cancel, put_off = log.cancels.note, log.put_off
     get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
@@ -93,7 +90,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 record.asked = asked
                 record.task = task
                 push(record)
-                return None
+                return record
         elif kind is wake_up and callback.__name__ == "task_wakeup":
             task = callback.__self__
             record = get(id(task))
@@ -106,7 +103,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 push(record)
                 if type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled()):
                     note_cancel(task, argument)
-                return None
+                return record
         elif kind is MethodType and wake_up is not None and is_step(callback):
             asked, task = now(), callback.__self__
             record = get(id(task)) or (register(task, context, asked) if may_be_first(callback) else None)
@@ -117,25 +114,22 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 record.asked = asked
                 record.task = task
                 push(record)
-                return None
+                return record
         if argument is nothing:
             return call_soon_before(callback, context=context)
         return call_soon_before(callback, argument, *more, context=context)
-
-    def call_soon_threadsafe(callback: Any, *args: Any, context: Context | None = None) -> Any:
-        handle = call_soon_threadsafe_before(callback, *args, context=context)
-        posted.append((handle, now()))
-        return handle
 
     def run_once() -> None:
         if (
             is_leaving
             or loop._debug
             or kind_of_loop._run_once is not _run_once_of_stock
+            or kind_of_loop.call_soon is not _call_soon_of_stock
             or events.Handle._run is not _run_of_stock
         ):
             leave()
-            loop._run_once()
+            # Not what is in the loop's own dictionary: another tool's wrapper, left there, would come back to us.
+            kind_of_loop._run_once(loop)
             return
         scheduled = loop._scheduled
         count = len(scheduled)
@@ -157,27 +151,17 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         if ready or loop._stopping:
             timeout = 0
         elif scheduled:
-            timeout = min(max(0, scheduled[0]._when - loop_time()), longest)
+            timeout = min(max(0, scheduled[0]._when - loop.time()), longest)
         happened = loop._selector.select(timeout)
         start = now()
-        known = len(ready)
         loop._process_events(happened)
         if seen:
-            date_back(known, _seen_early(happened, seen, log.lasts))
+            dating.date_happened(happened)
         happened = None
-        current = loop_time()
-        end_time = current + resolution
-        while scheduled and scheduled[0]._when < end_time:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            push(handle)
-            if current - handle._when > _LATE:
-                date_back(len(ready) - 1, {id(handle): start - current + handle._when})
+        if scheduled and scheduled[0]._when < (current := loop.time()) + resolution:
+            dating.take_timers(loop, current, start)
         if posted:
-            late = {id(handle): when for handle, when in posted if start - when > _LATE}
-            posted.clear()
-            if late:
-                date_back(0, late)
+            dating.date_posted(start)
         # No earlier: what is above may have taken long, and nobody sees a loop that is between two steps.
         if start > log.due:
             put_off(start)
@@ -217,10 +201,12 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 try:
                     if argument is nothing:
                         context.run(callback)
-                    elif argument is handle:
-                        context.run(callback, *handle._args)
-                    else:
+                    elif argument is not handle:
                         context.run(callback, argument)
+                    elif late and id(handle) in late:
+                        dating.run(handle)
+                    else:
+                        context.run(callback, *handle._args)
                 except (SystemExit, KeyboardInterrupt):
                     if record is not None:
                         record.since = now()
@@ -241,30 +227,14 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                     if task.done() and record.key in live:
                         finish(record, task)
                 elif end - start > threshold and mark[0] == start:
-                    log.hold(start, end, handle._args[0] if callback is run_dated else handle)
+                    log.hold(start, end, handle)
                 start = end
             if len(steps) > CHUNK:
                 log.pack()
         mark[0] = 0.0
+        if late:
+            dating.forget()
         handle = callback = argument = context = record = task = None
-
-    def date_back(first: int, times: Mapping[int, float]) -> None:
-        """Let what the handles of these ids wake up be ready since then, and not since the loop saw it."""
-        for position in range(first, len(ready)):
-            handle = ready[position]
-            if id(handle) in times:
-                when = times[id(handle)]
-                ready[position] = events.Handle(run_dated, (handle, when), loop, Context())
-
-    def run_dated(handle: events.Handle, when: float) -> None:
-        known = len(ready)
-        if not handle._cancelled:
-            handle._run()
-        del handle
-        for position in range(known, len(ready)):
-            woken = ready[position]
-            if type(woken) is TaskRecord:
-                woken.asked = max(when, woken.since)
 
     def close() -> None:
         close_before()
@@ -282,7 +252,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         loop,
         {
             "call_soon": call_soon,
-            "call_soon_threadsafe": call_soon_threadsafe,
+            "call_soon_threadsafe": noting_posts(loop, log),
             "_run_once": run_once,
             "close": close,
         },
@@ -297,7 +267,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         replacements.remove(watched)
         factory_hook.remove(watched)
         queue = watched._ready
-        for position, handle in enumerate(queue):
+        for position, handle in enumerate(queue.copy()):
             if type(handle) is TaskRecord:
                 queue[position] = handle.take(watched)
 
@@ -324,21 +294,3 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             watched.call_soon_threadsafe(lambda: None)
 
     return stop
-
-
-def _seen_early(
-    happened: list[tuple[Any, int]], seen: dict[int, tuple[float, float, int]], lasts: dict[int, int]
-) -> dict[int, float]:
-    """Return when what the selector now tells had really happened, by the ids of the handles that wait for it.
-
-    Where more followed, note in `lasts` until when.
-    """
-    times: dict[int, float] = {}
-    for key, _ in happened:
-        if key.fd in seen:
-            first, last, _ = seen[key.fd]
-            times.update((id(handle), first) for handle in key.data if handle is not None)
-            if last > first:
-                lasts[round(first * 1e9)] = round(last * 1e9)
-    seen.clear()
-    return times

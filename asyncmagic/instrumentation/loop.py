@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation.blocking import Samples, Watchdog
-from asyncmagic.instrumentation.hooks import watch_calls
+from asyncmagic.instrumentation.calls import watch_calls
 from asyncmagic.instrumentation.iterations import can_watch, watch_iterations
 from asyncmagic.instrumentation.tasklog import TaskLog
 from asyncmagic.instrumentation.taskspans import TaskSpans
@@ -52,7 +52,9 @@ class Watcher:
         self._logs: WeakKeyDictionary[AbstractEventLoop, TaskLog] = WeakKeyDictionary()
         #: Also those whose loop is gone: they may hold what nobody has collected yet.
         self._open_logs: dict[TaskLog, tuple[TaskSpans, Callable[[], None]]] = {}
-        self._opening = threading.Lock()
+        #: Held while a loop is hooked or unhooked: others may start and end in other threads meanwhile. What is
+        #: collected in the middle of that may make a task, which asks for its loop.
+        self._opening = threading.RLock()
         self._watchdog = Watchdog(self._loops, self._catch_up) if tracer.clock is time.perf_counter_ns else None
 
     def start(self) -> None:
@@ -70,25 +72,29 @@ class Watcher:
         if events._set_running_loop == self._on_running_loop:
             events._set_running_loop = self._set_running_loop
         self.tracer.find_task_span = self.tracer.adopt_task = None
+        with self._opening:
+            # Whoever hooks a loop right now comes to an end with it; who comes later finds no user.
+            pass
         if self._watchdog is not None:
             self._watchdog.stop()
         self.tracer.remove_source(self)
-        for log, (_, unhook) in self._open_logs.items():
-            unhook()
-            log.close()
+        with self._opening:
+            for log, (_, unhook) in list(self._open_logs.items()):
+                unhook()
+                log.close()
 
     def log(self, loop: AbstractEventLoop) -> TaskLog:
-        """Return the log of a loop, which is watched from now on. Call it on that loop's thread."""
-        log = self._logs.get(loop)
-        if log is None:
-            log = TaskLog(self.tracer, loop)
-            with self._opening:
-                self._logs[loop] = log
-                watch = watch_iterations if can_watch(loop) else watch_calls
-                self._open_logs[log] = TaskSpans(log, Samples(self.tracer, log.lasts)), watch(loop, log)
-            if self._watchdog is not None:
-                self._watchdog.watch(log)
-        return log
+        """Return the log of a loop, which is watched from now on, if any is. Call it on that loop's thread."""
+        with self._opening:
+            log = self._logs.get(loop)
+            if log is None:
+                log = self._logs[loop] = TaskLog(self.tracer, loop)
+                if self.users:
+                    watch = watch_iterations if can_watch(loop) else watch_calls
+                    self._open_logs[log] = TaskSpans(log, Samples(self.tracer, log.lasts)), watch(loop, log)
+                    if self._watchdog is not None:
+                        self._watchdog.watch(log)
+            return log
 
     def current(self, inherited: Span | None) -> Span | None:
         """See `Tracer.find_task_span`."""
@@ -126,9 +132,11 @@ class Watcher:
 
     def _on_running_loop(self, loop: AbstractEventLoop | None) -> None:
         self._set_running_loop(loop)
-        if loop is None or not self.users:
+        if loop is None:
             return
         try:
-            self.log(loop).thread = threading.get_ident()
+            with self._opening:
+                if self.users:
+                    self.log(loop).thread = threading.get_ident()
         except Exception:
             logger.exception("%r cannot be watched; your code is not affected", loop)

@@ -97,6 +97,18 @@ class TaskRecord(ref["asyncio.Task[Any]"]):
         self._callback = self.argument = self.task = None
         return handle
 
+    def cancel(self) -> None:
+        """Let the loop call nothing, as `asyncio.Handle.cancel`."""
+        self._callback = _nothing
+
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called, as `asyncio.Handle.cancelled`."""
+        return self._callback is _nothing
+
+
+def _nothing(*_: Any) -> None:
+    pass
+
 
 # What stays of a task until it is a span is a row of a flat list: an object for each, and the garbage collector would
 # have to look at a hundred thousand of them again and again.
@@ -142,7 +154,7 @@ class TaskLog:
         #: Callbacks that held the loop for long and were no step of a watched task.
         self.held: list[Held] = []
         #: Callbacks that other threads have sent, and when.
-        self.posted: list[tuple[Any, float]] = []
+        self.posted: deque[tuple[Any, float]] = deque()
         #: File descriptors that were seen to be ready while the loop was held: since when, when the last bytes had
         #: come in, and how many wait to be read.
         self.seen: dict[int, tuple[float, float, int]] = {}
@@ -237,7 +249,7 @@ class TaskLog:
         """Watch a task that was made before its loop was watched, and has not begun."""
         span = context.get(_current_span)
         coroutine = task.get_coro()
-        if span is not None and not self._passes_over(coroutine):
+        if span is not None and id(task) not in self.live and not self._passes_over(coroutine):
             self._add(task, span, span, _name(coroutine), self._site(_frame(1), coroutine), self.now())
 
     def adopt(self, task: asyncio.Task[Any], span: Span) -> None:
@@ -322,6 +334,7 @@ class TaskLog:
     def close(self) -> None:
         """Have the loop looked at no more."""
         self.due = inf
+        self.posted.clear()
         if self.alarm is not None:
             self.alarm.close()
 

@@ -7,6 +7,7 @@ import gc
 import logging
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
@@ -231,6 +232,168 @@ def test_a_task_that_waits_for_its_turn_is_no_more_objects_than_unwatched(loop: 
     unwatched = loop.run_until_complete(queued())
     traced(loop, body)
     assert counts[0] - unwatched < 100
+
+
+def test_a_tool_that_wraps_call_soon_meanwhile_gets_its_handles(loop: VirtualLoop) -> None:
+    handles: list[asyncio.Handle] = []
+
+    async def body(_: Tracer) -> None:
+        before = loop.call_soon
+
+        def call_soon(*args: Any, **options: Any) -> asyncio.Handle:
+            handles.append(before(*args, **options))
+            return handles[-1]
+
+        loop.call_soon = call_soon  # type: ignore[method-assign]
+        stopped, unstopped = asyncio.create_task(leaf()), asyncio.create_task(leaf())
+        assert [handle.cancelled() for handle in handles] == [False, False]
+        handles[0].cancel()
+        assert [handle.cancelled() for handle in handles] == [True, False]
+        assert await unstopped == "leaf"
+        assert not stopped.done()
+        stopped._log_destroy_pending = False  # type: ignore[attr-defined]
+        stopped.get_coro().close()  # type: ignore[union-attr]
+        del loop.call_soon
+
+    traced(loop, body)
+
+
+def test_a_tool_that_patched_all_loops_before_is_called_as_often_as_without_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    before = asyncio.BaseEventLoop.call_soon
+
+    def call_soon(self: Any, *args: Any, **options: Any) -> asyncio.Handle:
+        nonlocal calls
+        calls += 1
+        return before(self, *args, **options)
+
+    def counted(main: Coroutine[Any, Any, Any]) -> int:
+        nonlocal calls
+        calls = 0
+        asyncio.run(main)
+        return calls
+
+    async def unwatched() -> None:
+        await branch()
+
+    async def watched() -> None:
+        tracer = Tracer()
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await branch()
+            tracer.end_trace(trace)
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "call_soon", call_soon)
+    assert counted(watched()) == counted(unwatched())
+
+
+def test_a_tool_that_wraps_the_iterations_meanwhile_outlives_us(loop: VirtualLoop) -> None:
+    iterations = 0
+
+    async def body(_: Tracer) -> None:
+        before = loop._run_once  # type: ignore[attr-defined]
+
+        def run_once() -> None:
+            nonlocal iterations
+            iterations += 1
+            before()
+
+        loop._run_once = run_once  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    tracer = Tracer(clock=loop.clock)
+
+    async def cell() -> int:
+        with instrument(tracer):
+            await body(tracer)
+        known = iterations
+        await asyncio.sleep(0.01)
+        return iterations - known
+
+    assert loop.run_until_complete(cell()) > 0
+
+
+def test_a_clock_that_is_replaced_meanwhile_is_the_loop_s() -> None:
+    async def body(tracer: Tracer) -> None:
+        loop = asyncio.get_running_loop()
+        time_before = loop.time
+        loop.time = lambda: time_before() + 60  # type: ignore[method-assign]
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0.01)
+        del loop.time
+
+    began = time.monotonic()
+    traced_for_real(asyncio.run, body)
+    assert time.monotonic() - began < 5
+
+
+def test_tasks_that_wait_for_their_first_turn_stay_one_each_where_the_loop_changes_its_kind(loop: VirtualLoop) -> None:
+    async def body(_: Tracer) -> None:
+        async def parent() -> None:
+            tasks = [asyncio.create_task(leaf(), name=name) for name in ("left", "right")]
+            loop.set_debug(True)
+            await asyncio.gather(*tasks)
+
+        await asyncio.create_task(parent(), name="branch")
+
+    trace = traced(loop, body)
+    assert len(trace.spans) == 4
+    assert tree(trace) == TREE
+    assert outcomes(trace) == ["done"] * 4
+
+
+def test_what_was_posted_to_a_loop_that_is_closed_is_not_kept() -> None:
+    class Payload:
+        pass
+
+    payload = Payload()
+    gone = weakref.ref(payload)
+    tracer = Tracer()
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(leaf())
+            loop.call_soon_threadsafe(id, payload)
+            loop.close()
+        del payload
+        gc.collect()
+        assert gone() is None
+        tracer.end_trace(trace)
+
+
+@pytest.mark.slow
+def test_tracing_may_begin_and_end_while_loops_run_in_other_threads(caplog: pytest.LogCaptureFixture) -> None:
+    is_over = False
+    left: set[str] = set()
+
+    def comes_and_goes() -> None:
+        while not is_over:
+            asyncio.run(asyncio.sleep(0))
+
+    def stays() -> None:
+        loop = asyncio.new_event_loop()
+        before = set(vars(loop))
+        while not is_over:
+            loop.run_until_complete(asyncio.sleep(0.0005))
+        for _ in range(3):
+            loop.run_until_complete(asyncio.sleep(0))
+        left.update(vars(loop).keys() - before)
+        loop.close()
+
+    threads = [threading.Thread(target=target) for target in (comes_and_goes, comes_and_goes, stays)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        with instrument(Tracer()):
+            time.sleep(0.005)
+    is_over = True
+    for thread in threads:
+        thread.join()
+    assert left == set()
+    assert caplog.records == []
 
 
 def test_hooks_that_come_and_go_in_any_order_leave_the_loop_as_it_was(loop: VirtualLoop) -> None:

@@ -1,0 +1,102 @@
+"""What a loop that was held came to late is dated back: to when its time came, and not to when the loop saw it."""
+
+from __future__ import annotations
+
+import heapq
+from asyncio import Handle
+from collections.abc import Callable, Sequence
+from contextvars import Context
+from typing import Any
+
+from asyncmagic.instrumentation.hooks import Step
+from asyncmagic.instrumentation.tasklog import TaskLog, TaskRecord
+
+#: Seconds by which something must be late before it is dated back: finding out costs.
+_LATE = 0.005
+#: How many callbacks, each asked for by the one before, may lie between what came and the task that waits for it.
+_MOST_BETWEEN = 8
+
+
+class Dating:
+    """Dates the handles in the queue of one loop, of asyncio's own kind, and what they wake up."""
+
+    def __init__(self, loop: Any, log: TaskLog) -> None:
+        self._log, self._ready = log, loop._ready
+        #: By their ids, handles whose time came earlier: these, when, and how many callbacks more are dated by them.
+        self.late: dict[int, tuple[Handle, float, int]] = {}
+
+    def date_posted(self, start: float) -> None:
+        """Date what other threads had sent until the iteration began, at `start`."""
+        posted = self._log.posted
+        for _ in range(len(posted)):
+            handle, when = posted.popleft()
+            if start - when > _LATE:
+                self.late[id(handle)] = handle, when, _MOST_BETWEEN
+
+    def date_happened(self, happened: Sequence[tuple[Any, int]]) -> None:
+        """Date what waits for the file descriptors that were seen to be ready while the loop was held.
+
+        Where more followed, note in the log's `lasts` until when.
+        """
+        seen = self._log.seen
+        for key, _ in happened:
+            if key.fd in seen:
+                came, last, _ = seen[key.fd]
+                self.late.update((id(handle), (handle, came, _MOST_BETWEEN)) for handle in key.data if handle)
+                if last > came:
+                    self._log.lasts[round(came * 1e9)] = round(last * 1e9)
+        seen.clear()
+
+    def take_timers(self, loop: Any, current: float, start: float) -> None:
+        """Queue the timers that are due, as a loop does, and date them; `current` is by the loop's clock."""
+        scheduled, end = loop._scheduled, current + loop._clock_resolution
+        while scheduled and scheduled[0]._when < end:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            self._ready.append(handle)
+            if current - handle._when > _LATE:
+                self.late[id(handle)] = handle, start - current + handle._when, _MOST_BETWEEN
+
+    def forget(self) -> None:
+        """Forget the handles that have left the queue otherwise than by `run`."""
+        queued = {id(handle) for handle in self._ready.copy()}
+        for key in self.late.keys() - queued:
+            del self.late[key]
+
+    def run(self, handle: Handle) -> None:
+        """Run a handle as of when its time came, if it was late, and date what it asks for."""
+        _, when, between = self.late.pop(id(handle), (handle, 0.0, -1))
+        if between < 0:
+            handle._run()
+            return
+        known, mark, began = len(self._ready), self._log.mark[0], self._log.now()
+        handle._run()
+        if self._log.mark[0] != mark:
+            # It ran the loop, which has dated its own.
+            return
+        took = self._log.now() - began
+        if took > _LATE:
+            # It did not ask for all of that at once.
+            when += took
+        for position in range(known, len(self._ready)):
+            woken = self._ready[position]
+            if type(woken) is TaskRecord:
+                woken.asked = max(when, woken.since)
+            elif type(woken._callback) is Step:
+                woken._callback = woken._callback.dated(when)
+            elif between:
+                self.late[id(woken)] = woken, when, between - 1
+
+
+def noting_posts(loop: Any, log: TaskLog) -> Callable[..., Handle]:
+    """Return a `call_soon_threadsafe` for the loop that notes when it was called."""
+    call_soon_threadsafe_before = loop.call_soon_threadsafe
+
+    def call_soon_threadsafe(callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
+        # The time first: the loop may wake up before this thread gets the interpreter's lock back.
+        asked = log.now()
+        handle: Handle = call_soon_threadsafe_before(callback, *args, context=context)
+        log.posted.append((handle, asked))
+        return handle
+
+    return call_soon_threadsafe
