@@ -80,41 +80,28 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     def call_soon(callback: Any, argument: Any = nothing, *more: Any, context: Context | None = None) -> Any:
         kind = type(callback)
         if kind is step:
-            asked = now()
-            task = callback.__self__
+            asked, task = now(), callback.__self__
             record = get(id(task)) or register(task, context, asked)
-            if record is not None and record._callback is None:
-                record._callback = callback
-                record.argument = argument
-                record._context = context
-                record.asked = asked
-                record.task = task
-                push(record)
-                return record
         elif kind is wake_up and callback.__name__ == "task_wakeup":
-            task = callback.__self__
+            asked, task = now(), callback.__self__
             record = get(id(task))
-            if record is not None and record._callback is None:
-                record._callback = callback
-                record.argument = argument
-                record._context = context
-                record.asked = now()
-                record.task = task
-                push(record)
-                if type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled()):
-                    note_cancel(task, argument)
-                return record
+            if record is not None and (
+                type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled())
+            ):
+                note_cancel(task, argument)
         elif kind is MethodType and wake_up is not None and is_step(callback):
             asked, task = now(), callback.__self__
             record = get(id(task)) or (register(task, context, asked) if may_be_first(callback) else None)
-            if record is not None and record._callback is None:
-                record._callback = callback
-                record.argument = argument
-                record._context = context
-                record.asked = asked
-                record.task = task
-                push(record)
-                return record
+        else:
+            record = None
+        if record is not None and record._callback is None:
+            record._callback = callback
+            record.argument = argument
+            record._context = context
+            record.asked = asked
+            record.task = task
+            push(record)
+            return record
         if argument is nothing:
             return call_soon_before(callback, context=context)
         return call_soon_before(callback, argument, *more, context=context)
