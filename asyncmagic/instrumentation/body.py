@@ -20,12 +20,12 @@ class Body:
     decompressed, or is larger than a few megabytes, is not read.
     """
 
-    __slots__ = ("_decompress", "_is_readable", "_left", "_parts", "_separator", "_size")
+    __slots__ = ("_decompress", "_is_readable", "_left", "_return", "_separator", "_size")
 
     def __init__(self, content_type: str, content_encoding: str = "") -> None:
-        self._left = b""
-        self._parts: list[bytes] = []
+        self._left: list[bytes] = []
         self._size = 0
+        self._return = b""
         self._separator = _separator(content_type)
         self._decompress: Callable[[bytes], bytes] | None = None
         self._is_readable = True
@@ -46,11 +46,9 @@ class Body:
                 return []
         messages: list[bytes] = []
         if self._separator is None:
-            self._parts.append(data)
-            self._size += len(data)
+            self._keep(data)
         else:
-            messages, self._left = _cut(self._left + data, self._separator, only)
-            self._size = len(self._left)
+            messages = self._cut(data, self._separator, only)
         if self._size > _MOST_KEPT:
             self._give_up()
         return messages
@@ -58,42 +56,57 @@ class Body:
     def rest(self) -> list[bytes]:
         """Return what is left when the answer has ended: all of it, where it was no stream."""
         if self._separator is not None:
-            messages, self._left = _cut(self._left + b"\n\n", self._separator, None)
-            return messages
-        whole = b"".join(self._parts)
-        self._parts.clear()
+            return self._cut(b"\n\n", self._separator, None)
+        whole = b"".join(self._left)
+        self._left.clear()
         return [whole] if whole else []
+
+    def _cut(self, data: bytes, separator: bytes, only: Words | None) -> list[bytes]:
+        """Return the data of the messages that are complete with these bytes; keep what follows the last of them."""
+        if self._return or b"\r" in data:
+            data = self._with_newlines(data)
+        left = self._left
+        if left:
+            # A large message comes in many pieces, each of which is looked at once.
+            if separator not in left[-1][-1:] + data:
+                self._keep(data)
+                return []
+            data = b"".join([*left, data])
+            left.clear()
+            self._size = 0
+        complete, end, rest = data.rpartition(separator)
+        self._keep(rest)
+        if not end:
+            return []
+        messages = complete.split(separator) if only is None else _skim(complete, separator, only)
+        if separator == b"\n\n":
+            messages = [_data(message) for message in messages]
+        return [message for message in messages if message]
+
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._left.append(data)
+            self._size += len(data)
+
+    def _with_newlines(self, data: bytes) -> bytes:
+        data = self._return + data
+        # A line may end in CR LF, and the LF may still be on its way.
+        self._return = b"\r" if data.endswith(b"\r") else b""
+        return data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _give_up(self) -> None:
         self._is_readable = False
-        self._left = b""
-        self._parts.clear()
+        self._left.clear()
 
 
 def whole(body: bytes, content_type: str) -> list[bytes]:
     """Return the messages of a whole, decompressed body."""
     separator = _separator(content_type)
-    return [body] if separator is None else _cut(body + b"\n\n", separator, None)[0]
+    return [body] if separator is None else Body(content_type)._cut(body + b"\n\n", separator, None)
 
 
 def _separator(content_type: str) -> bytes | None:
     return b"\n\n" if "event-stream" in content_type else b"\n" if "ndjson" in content_type else None
-
-
-def _cut(buffer: bytes, separator: bytes, only: Words | None) -> tuple[list[bytes], bytes]:
-    """Return the data of the complete messages, and what follows the last of them."""
-    held = b""
-    if b"\r" in buffer:
-        # A line may end in CR LF, and the LF may still be on its way.
-        held = b"\r" if buffer.endswith(b"\r") else b""
-        buffer = buffer.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    complete, end, left = buffer.rpartition(separator)
-    if not end:
-        return [], left + held
-    messages = complete.split(separator) if only is None else _skim(complete, separator, only)
-    if separator == b"\n\n":
-        messages = [_data(message) for message in messages]
-    return [message for message in messages if message], left + held
 
 
 def _data(event: bytes) -> bytes:
