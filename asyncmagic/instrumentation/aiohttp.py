@@ -179,7 +179,7 @@ def _phases(library: ModuleType) -> Any:
 
     async def queue(session: Any, attempt: Attempt | None, params: Any) -> None:
         if attempt is not None:
-            attempt.full_pool = session.connector.limit
+            attempt.wait_for_connection(session.connector.limit)
 
     async def redirect(session: Any, attempt: Attempt | None, params: Any) -> None:
         if attempt is not None:

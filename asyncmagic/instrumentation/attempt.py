@@ -22,16 +22,24 @@ if TYPE_CHECKING:
 
 _MOST_PENDING = 256
 _LEAST_WAIT = 1_000_000  # nanoseconds; less is the client's own work
-_PHASES = {
+#: In the order in which they come.
+_PHASES = (
+    semconv.EVENT_CONNECT,
+    semconv.EVENT_TLS,
+    semconv.EVENT_SEND,
+    semconv.EVENT_SENT,
+    semconv.EVENT_FIRST_BYTE,
+)
+_PHASE_OF = {
     f"{layer}.{step}": phase
     for layer in ("connection", "http11", "http2", "proxy", "socks")
     for step, phase in (
-        ("connect_tcp.started", semconv.EVENT_CONNECT),
-        ("connect_unix_socket.started", semconv.EVENT_CONNECT),
-        ("start_tls.started", semconv.EVENT_TLS),
-        ("send_request_headers.started", semconv.EVENT_SEND),
-        ("send_request_body.complete", semconv.EVENT_SENT),
-        ("receive_response_headers.complete", semconv.EVENT_FIRST_BYTE),
+        ("connect_tcp.started", 0),
+        ("connect_unix_socket.started", 0),
+        ("start_tls.started", 1),
+        ("send_request_headers.started", 2),
+        ("send_request_body.complete", 3),
+        ("receive_response_headers.complete", 4),
     )
 }
 
@@ -57,6 +65,7 @@ class Attempt:
         "_body",
         "_call",
         "_closing",
+        "_full_pool",
         "_handled",
         "_has_content",
         "_headers",
@@ -64,36 +73,34 @@ class Attempt:
         "_pending",
         "_request",
         "_status",
+        "_waits_since",
         "_whole",
         "clock",
-        "full_pool",
         "is_over",
         "marks",
         "span",
     )
 
-    def __init__(
-        self, attempts: Attempts, span: Span, request: Request, call: Call | None, full_pool: int | None
-    ) -> None:
+    def __init__(self, attempts: Attempts, span: Span, request: Request, call: Call | None) -> None:
         self.span = span
         self.clock = attempts.tracer.clock
         self.is_over = False
         #: What httpcore told, and when: (name, nanoseconds).
         self.marks: list[tuple[str, int]] = []
-        #: The number of connections that the client allows, where the request may have had to wait for one.
-        self.full_pool = full_pool
         self._attempts = attempts
         self._request: Request | None = request
         self._call = call
         self._closing = call.question.format.closing if call is not None else None
         self._answer: Answer | None = None
         self._body: Body | None = None
+        self._full_pool: int | None = None
         self._has_content = False
         self._handled = id(sys.exception())
         self._headers: Mapping[str, str] = {}
         self._last = span.start
         self._pending: list[bytes] = []
         self._status = 0
+        self._waits_since = 0
         self._whole: bytes | None = None
 
     @property
@@ -107,8 +114,13 @@ class Attempt:
         """Note that a phase begins or ends now, by httpcore's name for it."""
         self.marks.append((phase, self.clock()))
 
+    def wait_for_connection(self, full_pool: int) -> None:
+        """Note that a connection is needed now, while the client has as many as it allows."""
+        self._full_pool = full_pool
+        self._waits_since = self.clock()
+
     @guarded
-    def follow(self, status: int, request: Request, full_pool: int | None = None) -> None:
+    def follow(self, status: int, request: Request) -> None:
         """Go on with another request, since the answer of the one so far leads there: with a span of its own."""
         tracer, span = self._attempts.tracer, self.span
         parent = span.trace.get(span.parent_id) if span.trace is not None else None
@@ -120,7 +132,7 @@ class Attempt:
         tracer.set_attributes(span, {semconv.HTTP_STATUS: status, semconv.FOLLOWED_BY: attributes[semconv.URL]})
         tracer.end_span(span, end=now)
         self.marks.clear()
-        self.full_pool = full_pool
+        self._full_pool = None
         self._request = request
         self._last = now
         self.span = tracer.start_span(name, kind="http", parent=parent, start=now, attributes=attributes)
@@ -292,13 +304,26 @@ class Attempt:
 
     def _write_marks(self) -> None:
         span = self.span
-        phases = tuple([SpanEvent(_PHASES[name], time) for name, time in self.marks if name in _PHASES])
-        span.events += phases
-        if self.full_pool is not None:
-            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - span.start
+        span.events += tuple([SpanEvent(_PHASES[phase], time) for phase, time in _last_exchange(self.marks)])
+        if self._full_pool is not None:
+            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - self._waits_since
             if waited >= _LEAST_WAIT:
                 span.attributes[semconv.CONNECTION_WAIT] = waited / 1e9
-                span.attributes[semconv.CONNECTION_LIMIT] = self.full_pool
+                span.attributes[semconv.CONNECTION_LIMIT] = self._full_pool
+
+
+def _last_exchange(marks: list[tuple[str, int]]) -> list[tuple[int, int]]:
+    """Return the phases of the exchange that brought the answer: a transport may have tried before."""
+    phases: list[tuple[int, int]] = []
+    for name, time in marks:
+        phase = _PHASE_OF.get(name)
+        if phase is None:
+            continue
+        if phases and phase <= phases[-1][0]:
+            # What a proxy was asked before TLS is part of connecting.
+            phases = [each for each in phases if each[0] < phase] if phase == 1 else []
+        phases.append((phase, time))
+    return phases
 
 
 def _is_leaving(error: BaseException | None, handled_before: int) -> bool:

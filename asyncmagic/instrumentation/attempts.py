@@ -55,11 +55,8 @@ class Attempts(Watcher):
         """See `SpanSource`."""
         self.read_all()
 
-    def start(self, parent: Span, request: Request, *, full_pool: int | None = None) -> Attempt:
-        """Start an attempt and its span; its call's too, unless it goes on with a call that failed.
-
-        `full_pool` is the number of connections that the client allows, where that many are open.
-        """
+    def start(self, parent: Span, request: Request) -> Attempt:
+        """Start an attempt and its span; its call's too, unless it goes on with a call that failed."""
         now = self.tracer.clock()
         name, attributes = request.describe()
         call = self._call(parent, request, attributes, now) if request.method == "POST" else None
@@ -68,7 +65,7 @@ class Attempts(Watcher):
             if call.attempts > 1:
                 attributes = {**attributes, semconv.HTTP_RESEND_COUNT: call.attempts - 1}
         span = self.tracer.start_span(name, kind="http", parent=parent, start=now, attributes=attributes)
-        return Attempt(self, span, request, call, full_pool)
+        return Attempt(self, span, request, call)
 
     def failed(self, call: Call, request: Request, at: int) -> None:
         """Remember a call whose attempt failed in a way that clients try again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from functools import partial, wraps
 from types import ModuleType
 from typing import Any
@@ -46,18 +47,11 @@ def _async(sends: _Sends, original: Callable[..., Awaitable[Any]], stream_class:
 
     @wraps(original)
     async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        attempt = sends.attempt(self, request)
+        attempt = sends.attempt(request)
         if attempt is None:
             return await original(self, request, *args, **kwargs)
-        sending = _Sending(attempt, request, _noting_async)
-        try:
-            with use(attempt.span):
-                response = await original(self, request, *args, **kwargs)
-        except BaseException as error:
-            attempt.end(error)
-            raise
-        finally:
-            sending.restore()
+        with _Sending(sends, attempt, request), use(attempt.span):
+            response = await original(self, request, *args, **kwargs)
         sends.answered(attempt, response, stream_class)
         return response
 
@@ -69,18 +63,11 @@ def _sync(sends: _Sends, original: Callable[..., Any], stream_class: Any) -> Cal
 
     @wraps(original)
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        attempt = sends.attempt(self, request)
+        attempt = sends.attempt(request)
         if attempt is None:
             return original(self, request, *args, **kwargs)
-        sending = _Sending(attempt, request, _noting)
-        try:
-            with use(attempt.span):
-                response = original(self, request, *args, **kwargs)
-        except BaseException as error:
-            attempt.end(error)
-            raise
-        finally:
-            sending.restore()
+        with _Sending(sends, attempt, request), use(attempt.span):
+            response = original(self, request, *args, **kwargs)
         sends.answered(attempt, response, stream_class)
         return response
 
@@ -88,80 +75,97 @@ def _sync(sends: _Sends, original: Callable[..., Any], stream_class: Any) -> Cal
 
 
 def _async_single(sends: _Sends, original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def nothing() -> None:
+        pass
+
     @wraps(original)
     async def send_single_request(self: Any, request: Any) -> Any:
-        sending = request.extensions.get(_SENDING)
+        sending = sends.sending(self, request, nothing)
         if sending is None:
             return await original(self, request)
-        if sending.response is not None:
-            sends.follow(self, sending, request)
-        sending.response = response = await original(self, request)
+        try:
+            sending.response = response = await original(self, request)
+        finally:
+            sending.note.leave(request)
         return response
 
     return send_single_request
 
 
 def _sync_single(sends: _Sends, original: Callable[..., Any]) -> Callable[..., Any]:
+    def nothing() -> None:
+        pass
+
     @wraps(original)
     def send_single_request(self: Any, request: Any) -> Any:
-        sending = request.extensions.get(_SENDING)
+        sending = sends.sending(self, request, nothing)
         if sending is None:
             return original(self, request)
-        if sending.response is not None:
-            sends.follow(self, sending, request)
-        sending.response = response = original(self, request)
+        try:
+            sending.response = response = original(self, request)
+        finally:
+            sending.note.leave(request)
         return response
 
     return send_single_request
 
 
-#: The extension of a request by which the ones that follow it are known: the clients hand extensions on to them.
-_SENDING = "asyncmagic"
-
-
 class _Sending:
-    """What one `send` sends: a request, and those that its answers lead to, each told of what happens to it."""
+    """What one `send` sends, inside the block: a request, and those that its answers lead to."""
 
-    __slots__ = ("_extensions", "_noting", "_requests", "attempt", "response")
+    __slots__ = ("_before", "attempt", "note", "request", "response", "sends")
 
-    def __init__(
-        self, attempt: Attempt, request: Any, noting: Callable[[Attempt, dict[str, Any]], dict[str, Any]]
-    ) -> None:
+    def __init__(self, sends: _Sends, attempt: Attempt, request: Any) -> None:
+        self.sends: _Sends | None = sends
         self.attempt = attempt
-        #: The latest answer.
+        #: The latest of each.
+        self.request = request
         self.response: Any = None
-        self._extensions = request.extensions
-        self._noting = noting
-        self._requests: list[Any] = []
-        self.add(request)
+        self.note: _Note
 
-    def add(self, request: Any) -> None:
-        self._requests.append(request)
-        request.extensions = self._noting(self.attempt, self._extensions)
-        request.extensions[_SENDING] = self
+    def __enter__(self) -> None:
+        self._before = _sending.get()
+        _sending.set(self)
 
-    def restore(self) -> None:
-        """Leave in no request anything of ours."""
-        for request in self._requests:
-            request.extensions = self._extensions
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        _sending.set(self._before)
+        if error is not None and self.sends is not None:
+            self.sends.raised(self, error)
+        self.sends = None  # a task that was started meanwhile has a copy of this context
+
+
+_sending: ContextVar[_Sending | None] = ContextVar("asyncmagic_httpx_sending", default=None)
 
 
 class _Sends(Attempts):
     @guarded
-    def attempt(self, client: Any, request: Any) -> Attempt | None:
+    def attempt(self, request: Any) -> Attempt | None:
         """Start an attempt, unless nothing is traced or the request is watched already."""
         parent: Span | None = self.tracer.current()
-        if parent is None:
+        if parent is None or ((sending := _sending.get()) is not None and sending.request is request):
             return None
-        if parent.kind == "http" and getattr(request.extensions.get("trace"), "__module__", None) == __name__:
-            return None
-        return self.start(parent, _read(request), full_pool=_full_pool(client, request.url))
+        return self.start(parent, _read(request))
 
     @guarded
-    def follow(self, client: Any, sending: _Sending, request: Any) -> None:
-        """Note that a client sends another request because of the answer to the one before."""
-        sending.attempt.follow(sending.response.status_code, _read(request), _full_pool(client, request.url))
-        sending.add(request)
+    def sending(self, client: Any, request: Any, nothing: Callable[[], Any]) -> _Sending | None:
+        """Return what this request is part of, if that is watched; from now on the transport has it."""
+        sending = _sending.get()
+        if sending is None or sending.sends is not self:
+            return None
+        if sending.response is not None:
+            sending.attempt.follow(sending.response.status_code, _read(request))
+            sending.request = request
+        if full_pool := _full_pool(client, request.url):
+            sending.attempt.wait_for_connection(full_pool)
+        sending.note = _Note.enter(request.extensions, nothing)
+        return sending
+
+    @guarded
+    def raised(self, sending: _Sending, error: BaseException) -> None:
+        """End an attempt with an error, which may be the user's own about an answer."""
+        if sending.response is not None:
+            sending.attempt.answered(sending.response.status_code, _headers(sending.response))
+        sending.attempt.end(error)
 
     @guarded
     def answered(self, attempt: Attempt, response: Any, stream_class: Any) -> None:
@@ -172,6 +176,48 @@ class _Sends(Attempts):
         else:
             attempt.expect_chunks(are_decoded=False)
             response.stream = stream_class(response.stream, attempt)
+
+
+class _Note:
+    """A request's `trace` while a transport has it: tells the attempt what httpcore does, and the user's own `trace`.
+
+    A request may be sent several times at once: it knows no attempt, but asks whose context it is in.
+    """
+
+    __slots__ = ("_extensions", "_nothing", "_senders", "_theirs")
+
+    def __init__(self, extensions: dict[str, Any], nothing: Callable[[], Any]) -> None:
+        self._extensions = extensions
+        self._nothing = nothing
+        self._senders = 0
+        self._theirs = extensions.get("trace")
+
+    def __call__(self, name: str, info: Any) -> Any:
+        if (sending := _sending.get()) is not None:
+            attempt = sending.attempt
+            attempt.marks.append((name, attempt.clock()))
+        return self._nothing() if self._theirs is None else self._theirs(name, info)
+
+    @classmethod
+    def enter(cls, extensions: dict[str, Any], nothing: Callable[[], Any]) -> _Note:
+        """Return the extensions' note, which is put there where there is none."""
+        note = extensions.get("trace")
+        if type(note) is not cls:
+            extensions["trace"] = note = cls(extensions, nothing)
+        note._senders += 1
+        return note
+
+    def leave(self, request: Any) -> None:
+        """Take the note out if nobody sends the request any more; a transport may have given it other extensions."""
+        self._senders -= 1
+        if self._senders:
+            return
+        for extensions in (self._extensions, request.extensions):
+            if extensions.get("trace") is self:
+                if self._theirs is None:
+                    del extensions["trace"]
+                else:
+                    extensions["trace"] = self._theirs
 
 
 def _read(request: Any) -> Request:
@@ -217,39 +263,6 @@ def _full_pool(client: Any, url: Any) -> int | None:
     most = getattr(pool, "_max_connections", None)
     # Not by its connections: one that is about to be taken still looks free.
     return most if most is not None and len(getattr(pool, "_requests", ())) >= most else None
-
-
-#: The last thing worth noting. After it the extension is taken out: httpcore looks for it at every step.
-_HEADS = {"http11.receive_response_headers.complete", "http2.receive_response_headers.complete"}
-
-
-def _noting(attempt: Attempt, extensions: dict[str, Any]) -> dict[str, Any]:
-    """Return a request's extensions with one that notes what httpcore tells, and tells the user's own."""
-    append, clock, theirs, noting = attempt.marks.append, attempt.clock, extensions.get("trace"), extensions.copy()
-
-    def note(name: str, info: Any) -> None:
-        append((name, clock()))
-        if theirs is not None:
-            theirs(name, info)
-        elif name in _HEADS:
-            noting.pop("trace", None)
-
-    noting["trace"] = note
-    return noting
-
-
-def _noting_async(attempt: Attempt, extensions: dict[str, Any]) -> dict[str, Any]:
-    append, clock, theirs, noting = attempt.marks.append, attempt.clock, extensions.get("trace"), extensions.copy()
-
-    async def note(name: str, info: Any) -> None:
-        append((name, clock()))
-        if theirs is not None:
-            await theirs(name, info)
-        elif name in _HEADS:
-            noting.pop("trace", None)
-
-    noting["trace"] = note
-    return noting
 
 
 class _Stream:

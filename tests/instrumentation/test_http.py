@@ -684,6 +684,130 @@ def test_the_users_hooks_and_extensions_still_run(run: Run, library: Any) -> Non
     assert run.spans[0]["events"] == [("http.send", 0, {}), ("http.first_byte", 100, {})]
 
 
+def test_what_hooks_auth_and_transports_put_into_a_requests_extensions_is_seen_and_stays(
+    run: Run, library: Any
+) -> None:
+    class Auth(library.Auth):  # type: ignore[misc, name-defined]
+        def auth_flow(self, request: Any) -> Iterator[Any]:
+            yield request
+            request.extensions["auth"] = True
+            yield request
+
+    async def on_request(request: Any) -> None:
+        request.extensions["hook"] = request.url.path
+
+    def answer(request: Any) -> Any:
+        request.extensions = {**request.extensions, "transport": request.url.path}
+        seen.append((request.extensions.get("hook"), request.extensions.get("auth")))
+        return (
+            library.Response(302, headers={"location": "/new"}) if request.url.path == "/old" else library.Response(200)
+        )
+
+    async def main() -> list[Any]:
+        hooks = {"request": [on_request]}
+        async with client(library, answer, event_hooks=hooks, follow_redirects=True, timeout=None) as web:
+            response = await web.get("http://there/old", auth=Auth())
+        return [each.request.extensions for each in (*response.history, response)]
+
+    seen: list[Any] = []
+    plainly = asyncio.run(main()), seen
+    seen = []
+    assert (run(main), seen) == plainly
+    assert seen == [("/old", None), ("/new", None), ("/old", True), ("/new", True)]
+
+
+def test_one_request_sent_several_times_at_once_is_several_attempts(run: Run, library: Any) -> None:
+    delays = [0.1, 0.2, 0.3]
+
+    async def answer(request: Any) -> Any:
+        delay, tell = delays.pop(0), request.extensions["trace"]
+        await tell("http11.send_request_headers.started", {})
+        await asyncio.sleep(delay)
+        await tell("http11.receive_response_headers.complete", {})
+        return library.Response(200)
+
+    async def main() -> Any:
+        async with client(library, answer, timeout=None) as web:
+            request = web.build_request("GET", "http://there/x")
+            await asyncio.gather(*(web.send(request) for _ in range(3)))
+        return request
+
+    request = run(main)
+    assert [(span["ms"], span["events"]) for span in run.spans] == [
+        ((0, end), [("http.send", 0, {}), ("http.first_byte", end, {})]) for end in (100, 200, 300)
+    ]
+    assert set(request.extensions) == {"timeout"}
+
+
+def test_the_next_request_has_nothing_of_ours(run: Run, library: Any) -> None:
+    async def main() -> Any:
+        async with client(library, redirecting(library, 302)) as web:
+            return (await web.get("http://there/old")).next_request
+
+    assert set(run(main).extensions) == {"timeout"}
+
+
+def test_an_error_that_a_hook_makes_of_an_answer_has_what_the_answers_head_says(run: Run, library: Any) -> None:
+    async def on_response(response: Any) -> None:
+        response.raise_for_status()
+
+    async def main() -> None:
+        answer = library.Response(429, headers={"retry-after": "3", "x-request-id": "req-7"})
+        async with client(library, lambda request: answer, event_hooks={"response": [on_response]}) as web:
+            with pytest.raises(library.HTTPStatusError):
+                await web.post(URL, json=CHAT)
+
+    run(main)
+    assert [span["outcome"] for span in run.spans] == ["failed", "failed"]
+    assert run.spans[1]["attributes"] == {
+        **SENT,
+        "http.response.status_code": 429,
+        "asyncmagic.retry_after": 3.0,
+        "asyncmagic.request_id": "req-7",
+        "error.type": f"{library.__name__}.HTTPStatusError",
+    }
+
+
+CONNECT, TLS = "connection.connect_tcp.started", "connection.start_tls.started"
+EXCHANGE = (
+    "http11.send_request_headers.started",
+    "http11.send_request_body.complete",
+    "http11.receive_response_headers.complete",
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "events"),
+    [
+        (
+            [CONNECT, *EXCHANGE, "proxy.start_tls.started", *EXCHANGE],
+            [("connect", 0), ("tls", 400), ("send", 500), ("sent", 600), ("first_byte", 700)],
+        ),
+        ([CONNECT, *EXCHANGE, *EXCHANGE], [("send", 400), ("sent", 500), ("first_byte", 600)]),
+        (
+            [CONNECT, TLS, *EXCHANGE[:1], CONNECT, *EXCHANGE],
+            [("connect", 300), ("send", 400), ("sent", 500), ("first_byte", 600)],
+        ),
+    ],
+    ids=["through a proxy", "the transport tried again", "the transport connected again"],
+)
+def test_the_phases_are_those_of_the_exchange_that_brought_the_answer(
+    run: Run, library: Any, told: list[str], events: list[tuple[str, float]]
+) -> None:
+    async def answer(request: Any) -> Any:
+        for name in told:
+            await request.extensions["trace"](name, {})
+            await asyncio.sleep(0.1)
+        return library.Response(200)
+
+    async def main() -> None:
+        async with client(library, answer) as web:
+            await web.get("https://there/x")
+
+    run(main)
+    assert run.spans[0]["events"] == [(f"http.{name}", time, {}) for name, time in events]
+
+
 def test_a_failure_of_ours_is_logged_once_and_the_calls_go_on(
     run: Run, library: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

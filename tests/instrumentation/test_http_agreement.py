@@ -216,6 +216,28 @@ def test_the_wait_for_a_free_connection_is_measured(library: Any, is_warm: bool)
     assert impatient == at_once + [(pytest.approx(0.2, abs=0.15), 2, f"{library.__name__}.PoolTimeout")] * 2
 
 
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_what_a_hook_waits_for_is_no_wait_for_a_connection(library: Any) -> None:
+    async def hook(request: Any) -> None:
+        await asyncio.sleep(float(request.headers["x-seconds"]))
+
+    async def main(server: Server) -> None:
+        hooks = {"request": [hook]}
+        async with library.AsyncClient(limits=library.Limits(max_connections=1), event_hooks=hooks) as client:
+
+            async def ask(at: float, seconds: str) -> None:
+                await asyncio.sleep(at)
+                body = {"model": "gpt-5", "messages": say("hi")}
+                await client.post(f"{server.base_url}/chat/completions", json=body, headers={"x-seconds": seconds})
+
+            # The connection is taken when the second call begins, but not when it is needed.
+            await asyncio.gather(ask(0, "0"), ask(0.1, "0.6"))
+
+    with start(latency=0.2, tokens_per_second=None, jitter=0.0) as server:
+        requests = [span for span in watched(lambda: main(server)).spans if span.kind == "http"]
+    assert [span.attributes.get("asyncmagic.connection_wait") for span in requests] == [None, None]
+
+
 def test_what_a_dropped_connection_leaves_behind_is_said(server: Server) -> None:
     async def main() -> None:
         async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, max_retries=0) as client:
