@@ -74,15 +74,8 @@ class _Requests(Attempts):
         parent = self.tracer.current()
         if parent is None or parent.kind == "http":
             return None
-        url = session._build_url(str_or_url)
-        data = options.get("json")
-        if not isinstance(data, dict):
-            data = options.get("data")
-            data = data.encode() if isinstance(data, str) else data if isinstance(data, bytes) else None
-        headers = session._prepare_headers(options.get("headers"))
-        query = url.update_query(options.get("params") or {}).query_string
-        request = Request(method.upper(), url.scheme, url.host or "", url.port, url.path, query, data, headers)
-        return self.start(parent, request)
+        request = _read(session, method, str_or_url, options)
+        return self.start(parent, request) if request is not None else None
 
     @guarded
     def answered(self, attempt: Attempt, response: Any, reader: Any, is_decoded: bool) -> None:
@@ -97,6 +90,22 @@ class _Requests(Attempts):
         if type(content) is reader.__base__ and not content.is_eof():
             content.__class__ = reader
         content.on_eof(ending)
+
+
+def _read(session: Any, method: str, str_or_url: Any, options: dict[str, Any]) -> Request | None:
+    headers = options.get("headers")
+    try:
+        url = session._build_url(str_or_url)
+        data = options.get("json")
+        if not isinstance(data, dict):
+            data = options.get("data")
+            data = data.encode() if isinstance(data, str) else data if isinstance(data, bytes) else None
+        # What can be read only once is the session's.
+        headers = session._prepare_headers(None if isinstance(headers, Iterator) else headers)
+        query = url.update_query(options.get("params") or {}).query_string
+        return Request(method.upper(), url.scheme, url.host or "", url.port, url.path, query, data, headers)
+    except Exception:  # the session will say what is wrong with what it was given
+        return None
 
 
 class _Ending:

@@ -51,7 +51,10 @@ class Request:
 
     def body_hash(self) -> int:
         """Return what tells this body from others."""
-        return hash(json.dumps(self.body, default=repr) if isinstance(self.body, dict) else self.body)
+        try:
+            return hash(json.dumps(self.body, default=repr) if isinstance(self.body, dict) else self.body)
+        except Exception:  # what is no JSON is never sent
+            return 0
 
 
 @lru_cache(maxsize=512)

@@ -400,6 +400,66 @@ def test_without_a_trace_nothing_is_seen_and_afterwards_nothing_is_hooked() -> N
     assert dict(vars(aiohttp.ClientSession)) == before
 
 
+class Wrong:
+    """What refuses even to be shown."""
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError("wrong")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"params": {"a": None}},
+        {"url": 5},
+        {"url": "http://host:port/"},
+        {"headers": {"x": 1}},
+        {"headers": [1]},
+        {"headers": Wrong()},
+        {"method": None},
+        {"data": "\ud800"},
+        {"json": CHAT | {("a",): 1}},
+        {"json": CHAT | {"a": Wrong()}},
+        {"auto_decompress": Wrong(), "wrong": 1},
+    ],
+)
+def test_a_wrong_call_of_the_users_fails_as_ever_and_the_next_one_is_seen(
+    options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[Any] = []
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            try:
+                await session.request(**{"method": "POST", "url": f"{url}/v1/chat/completions"} | options)
+            except Exception as error:
+                said.append((type(error), str(error)))
+            await (await session.get(f"{url}/items")).read()
+
+    async def plainly() -> None:
+        async with serving(answer) as url:
+            await main(url)
+
+    asyncio.run(plainly())
+    trace = traced(answer, main)
+    assert len(said) == 2
+    assert said[0] == said[1]
+    assert trace.spans[-1].name == "GET /items"
+    assert [record.name for record in caplog.records if record.name == "asyncmagic"] == []
+
+
+def test_headers_that_can_be_read_only_once_are_sent() -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        return web.json_response(dict(request.headers))
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(f"{url}/items", headers=iter([("x", "1")]))
+            assert (await response.json())["x"] == "1"
+
+    assert story(traced(echo, main)) == [("GET /items", "http", "done", None)]
+
+
 def test_a_failure_of_ours_is_logged_once_and_the_calls_go_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
