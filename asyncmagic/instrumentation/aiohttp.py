@@ -82,6 +82,7 @@ class _Requests(Attempts):
         """Note what the response's head says, and have its body told as it comes in."""
         attempt.mark("http11.receive_response_headers.complete")
         attempt.answered(response.status, response.headers)
+        attempt.sent(response.request_info.headers)
         attempt.expect_chunks(are_decoded=is_decoded)
         content = response.content
         for data in getattr(content, "_buffer", ()):

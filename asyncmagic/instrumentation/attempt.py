@@ -127,6 +127,8 @@ class Attempt:
         if parent is None:
             return
         now = self.clock()
+        if self._request is not None:
+            remember_secrets(self._request.secrets())
         name, attributes = request.describe()
         self._write_marks()
         tracer.set_attributes(span, {semconv.HTTP_STATUS: status, semconv.FOLLOWED_BY: attributes[semconv.URL]})
@@ -145,6 +147,12 @@ class Attempt:
         self._headers = headers
         self._last = self.clock()
         self.span.attributes[semconv.HTTP_STATUS] = status
+
+    @guarded
+    def sent(self, headers: Mapping[str, str]) -> None:
+        """Note the headers that were sent, where they are more than those that the request came with."""
+        if self._request is not None:
+            self._request.headers = headers
 
     @guarded
     def expect_chunks(self, *, are_decoded: bool) -> None:
@@ -268,8 +276,6 @@ class Attempt:
         if error is None and self._status >= 400:
             failure = str(self._status)
             message = " ".join(filter(None, (failure, answer.error if answer is not None else None)))
-        if failure is not None and request is not None:
-            remember_secrets(request.secrets())
         said = answer.error if answer is not None and failure is None else None
         self._end_spans(end, failure, message, said)
         if call is not None and request is not None and _is_retried(error, self._status):
@@ -283,6 +289,8 @@ class Attempt:
         said: str | None = None,
     ) -> None:
         tracer, call = self._attempts.tracer, self._call
+        if self._request is not None:
+            remember_secrets(self._request.secrets())
         tracer.end_span(self.span, error=failure, message=message, end=end)
         if call is not None:
             tracer.end_span(call.span, error=said or failure, message=said or message, end=end)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -13,11 +15,10 @@ from urllib.parse import unquote_plus
 from asyncmagic.instrumentation.answer import Json
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Attributes
-from asyncmagic.tracing.redaction import redact
+from asyncmagic.tracing.redaction import is_secret, mask
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_SECRET_HEADERS = ("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie")
-_SECRET_WORDS = ("key", "token", "secret", "sig", "pass", "auth")
+_LONG = 16  # of a cookie: what is shorter may well be a word
 
 
 @dataclass(slots=True)
@@ -38,16 +39,8 @@ class Request:
         return _describe(self.method, self.scheme, self.host, self.port, self.path)
 
     def secrets(self) -> Iterator[str]:
-        """Yield the keys and tokens that it carries."""
-        for name in _SECRET_HEADERS:
-            if value := self.headers.get(name):
-                yield value
-                yield value.partition(" ")[2]
-        for pair in self.query.split("&"):
-            name, _, value = pair.partition("=")
-            if any(word in name.lower() for word in _SECRET_WORDS):
-                yield value
-                yield unquote_plus(value)
+        """Return the keys and tokens that it carries when they are read; until then its body is not held."""
+        return _secrets(self.headers, self.query)
 
     def body_hash(self) -> int:
         """Return what tells this body from others."""
@@ -59,7 +52,7 @@ class Request:
 
 @lru_cache(maxsize=512)
 def _describe(method: str, scheme: str, host: str, port: int | None, path: str) -> tuple[str, Attributes]:
-    path = redact(path)
+    path = mask(path)
     address = f"[{host}]" if ":" in host else host
     place = address if port is None or port == _DEFAULT_PORTS.get(scheme) else f"{address}:{port}"
     return f"{method} {path if len(path) <= 80 else path[:79] + '…'}", {
@@ -68,6 +61,30 @@ def _describe(method: str, scheme: str, host: str, port: int | None, path: str) 
         semconv.SERVER_ADDRESS: host,
         semconv.SERVER_PORT: port or _DEFAULT_PORTS.get(scheme),
     }
+
+
+def _secrets(headers: Mapping[str, str], query: str) -> Iterator[str]:
+    for name, value in headers.items():
+        if not is_secret(name):
+            continue
+        scheme, _, credentials = value.partition(" ")
+        yield value
+        yield credentials
+        if scheme.lower() == "basic":
+            with suppress(ValueError):
+                yield base64.b64decode(credentials).decode().partition(":")[2]
+        if name.lower() == "cookie":
+            for cookie, _, content in _pairs(value, ";"):
+                if len(content) >= _LONG or is_secret(cookie):
+                    yield content
+    for name, _, value in _pairs(query, "&"):
+        if is_secret(name):
+            yield value
+            yield unquote_plus(value)
+
+
+def _pairs(text: str, separator: str) -> Iterator[tuple[str, str, str]]:
+    return (pair.strip().partition("=") for pair in text.split(separator))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

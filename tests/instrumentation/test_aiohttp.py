@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import json
 import logging
@@ -20,6 +21,7 @@ import asyncmagic
 from asyncmagic.instrumentation import aiohttp as instrumentor
 from asyncmagic.instrumentation import http
 from asyncmagic.tracing import Trace, Tracer
+from asyncmagic.tracing.redaction import redact
 
 CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
 ANSWER = {
@@ -299,6 +301,21 @@ def test_a_failure_to_connect_is_an_error_without_the_key() -> None:
     trace = traced(answer, main)
     assert story(trace) == [("GET /", "http", "failed", "aiohttp.client_exceptions.ClientConnectorError")]
     assert KEY not in json.dumps(trace.to_dict())
+
+
+def test_what_a_session_adds_to_a_request_is_masked_where_an_error_repeats_it() -> None:
+    async def main(url: str) -> None:
+        cookies = {"session": "canary-of-a-session"}
+        async with aiohttp.ClientSession(cookies=cookies) as session:
+            response = await session.get(f"{url}/items".replace("//", "//ann:canary-in-clear@", 1))
+            await response.read()
+            said.append(f"canary-in-clear {response.request_info.headers}")
+
+    said: list[str] = []
+    traced(answer, main)
+    assert "Basic" in said[0]
+    assert "canary" not in redact(said[0])
+    assert base64.b64encode(b"ann:canary-in-clear").decode() not in redact(said[0])
 
 
 def test_retries_are_attempts_of_one_call_and_statuses_are_kept() -> None:

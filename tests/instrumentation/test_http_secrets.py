@@ -27,6 +27,7 @@ CHAT = {"model": "gpt-5", "messages": [{"role": "user", "content": "hi"}]}
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(redaction, "_known", {})
+    redaction._unread.clear()
     yield
 
 
@@ -96,6 +97,23 @@ async def put_it_everywhere(library: Any) -> None:
         raise ValueError(f"the server said: {response.text}")
 
 
+async def say_what_was_sent(library: Any) -> None:
+    """An answer that is no failure, and an error of the user's own that repeats the request."""
+    transport = library.MockTransport(lambda request: library.Response(302, headers={"location": f"/x?sig={CANARY}"}))
+    cookies = {"one": CANARY, "two": "2"}
+    async with library.AsyncClient(transport=transport, auth=("ann", CANARY), cookies=cookies) as client:
+        response = await client.get("http://host/", params={"sessionid": CANARY}, headers={"X-Vault-Token": CANARY})
+        raise ValueError(f"{CANARY} {response.request.url} {response.request.headers} {response.headers['location']}")
+
+
+async def call_a_webhook(library: Any) -> None:
+    async with library.AsyncClient(transport=echo(library)) as client:
+        await client.post("http://host/services/T0123ABC/B0123ABC/canaryDEF123")
+        await client.post("http://host/api/webhooks/123456/canary-DEF_123")
+        response = await client.get("http://host/")
+        response.raise_for_status()
+
+
 async def fail_to_connect(library: Any) -> None:
     def answer(request: Any) -> Any:
         raise library.ConnectError(f"cannot reach {request.url} with {request.headers}")
@@ -113,10 +131,19 @@ async def fail_to_connect(library: Any) -> None:
         ask_google,
         lambda: put_it_everywhere(httpx),
         lambda: put_it_everywhere(httpx2),
+        lambda: say_what_was_sent(httpx),
+        lambda: say_what_was_sent(httpx2),
+        lambda: call_a_webhook(httpx),
+        lambda: call_a_webhook(httpx2),
         lambda: fail_to_connect(httpx),
         lambda: fail_to_connect(httpx2),
     ],
-    ids=["openai", "openai, sync", "anthropic", "google", "httpx", "httpx2", "no connection", "no connection, httpx2"],
+    ids=["openai", "openai, sync", "anthropic", "google"]
+    + [
+        f"{what}, {library}"
+        for what in ("all", "own error", "webhook", "no connection")
+        for library in ("httpx", "httpx2")
+    ],
 )
 def test_no_key_gets_into_a_trace(main: Callable[[], Any]) -> None:
     trace, error = traced(main)
