@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from functools import partial, wraps
 from types import ModuleType
 from typing import Any
-from weakref import WeakSet
 
 from asyncmagic.instrumentation._patch import guarded, patched, when_imported
 from asyncmagic.instrumentation.attempt import Attempt
@@ -16,7 +15,9 @@ from asyncmagic.instrumentation.attempts import Attempts
 from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing.tracer import Tracer
 
-_sending: ContextVar[Attempt | None] = ContextVar("asyncmagic_aiohttp_attempt", default=None)
+_SEND = "http11.send_request_headers.started"
+_SENT = "http11.send_request_body.complete"
+_FIRST_BYTE = "http11.receive_response_headers.complete"
 
 
 @contextmanager
@@ -30,7 +31,6 @@ def instrument(tracer: Tracer) -> Iterator[None]:
 @contextmanager
 def _watch(requests: _Requests, library: ModuleType) -> Iterator[None]:
     phases = _phases(library)
-    sessions: WeakSet[Any] = WeakSet()
     reader = _reader_class(library)
     original: Callable[..., Awaitable[Any]] = library.ClientSession._request
     use = requests.tracer.use
@@ -40,31 +40,52 @@ def _watch(requests: _Requests, library: ModuleType) -> Iterator[None]:
         attempt = requests.attempt(self, method, str_or_url, options)
         if attempt is None:
             return await original(self, method, str_or_url, **options)
-        if phases not in self._trace_configs:
-            self._trace_configs.append(phases)
-            sessions.add(self)
-        token = _sending.set(attempt)
+        sending = _Sending(attempt)
+        token = _sending.set(sending)
+        configs = self._trace_configs
+        if phases not in configs:
+            # The list may be the user's, who may give it to other sessions.
+            self._trace_configs = [*configs, phases]
         try:
             with use(attempt.span):
                 response = await original(self, method, str_or_url, **options)
         except BaseException as error:
-            if isinstance(error, library.ClientResponseError):
-                attempt.answered(error.status, error.headers or {})
+            answer = sending.redirect or (error if isinstance(error, library.ClientResponseError) else None)
+            if answer is not None:
+                attempt.answered(answer.status, answer.headers or {})
             attempt.end(error)
             raise
         finally:
             _sending.reset(token)
+            if phases not in configs:
+                self._trace_configs = configs
         is_decoded = options.get("auto_decompress")
         requests.answered(attempt, response, reader, self.auto_decompress if is_decoded is None else is_decoded)
         return response
 
-    try:
-        with patched(library.ClientSession, "_request", request):
-            yield
-    finally:
-        for session in sessions:
-            if phases in session._trace_configs:
-                session._trace_configs.remove(phases)
+    with patched(library.ClientSession, "_request", request):
+        yield
+
+
+class _Sending:
+    """What one call of a session sends: a request, and those that redirects lead to."""
+
+    __slots__ = ("attempt", "redirect")
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+        #: The latest answer, where it leads to a request that is still to be sent.
+        self.redirect: Any = None
+
+    def go_on(self) -> Attempt:
+        """Return the attempt that what happens now belongs to."""
+        if self.redirect is not None:
+            response, self.redirect = self.redirect, None
+            _follow(self.attempt, response)
+        return self.attempt
+
+
+_sending: ContextVar[_Sending | None] = ContextVar("asyncmagic_aiohttp_sending", default=None)
 
 
 class _Requests(Attempts):
@@ -80,13 +101,15 @@ class _Requests(Attempts):
     @guarded
     def answered(self, attempt: Attempt, response: Any, reader: Any, is_decoded: bool) -> None:
         """Note what the response's head says, and have its body told as it comes in."""
-        attempt.mark("http11.receive_response_headers.complete")
+        attempt.mark(_FIRST_BYTE)
         attempt.answered(response.status, response.headers)
         attempt.sent(response.request_info.headers)
         attempt.expect_chunks(are_decoded=is_decoded)
         content = response.content
         for data in getattr(content, "_buffer", ()):
             attempt.chunk(data)
+        if (error := content.exception()) is not None:
+            attempt.end(error)  # its first bytes, which came with the head, cannot be decompressed
         ending = _Ending(attempt)
         if type(content) is reader.__base__ and not content.is_eof():
             content.__class__ = reader
@@ -156,51 +179,61 @@ def _end(library: ModuleType, attempt: Attempt, error: BaseException) -> None:
 @guarded
 def _follow(attempt: Attempt, response: Any) -> None:
     """Go on with the request that a redirect leads to, which will be sent the way the session reads it."""
-    location = response.headers.get("location") or response.headers.get("uri")
-    if not location:
-        return
-    try:
-        url = response.url.join(type(response.url)(location))
-        host = url.host or ""
-    except ValueError:  # the session will say so
-        return
+    url = response.url.join(type(response.url)(_location(response)))
     is_posted_on = response.method != "POST" or response.status in (307, 308)
     method = response.method if response.status != 303 and is_posted_on else "GET"
-    attempt.mark("http11.receive_response_headers.complete")
-    request = Request(
-        method, url.scheme, host, url.port, url.path, url.query_string, None, response.request_info.headers
-    )
+    headers = response.request_info.headers
+    request = Request(method, url.scheme, url.host or "", url.port, url.path, url.query_string, None, headers)
     attempt.follow(response.status, request)
+
+
+def _location(response: Any) -> str | None:
+    location: str | None = response.headers.get("location") or response.headers.get("uri")
+    return location
 
 
 def _phases(library: ModuleType) -> Any:
     """Return the trace configuration that notes the phases of whichever attempt is being sent."""
 
     class Phases(library.TraceConfig):  # type: ignore[misc, name-defined]
-        def trace_config_ctx(self, trace_request_ctx: Any = None) -> Attempt | None:
+        def trace_config_ctx(self, trace_request_ctx: Any = None) -> _Sending | None:
             return _sending.get()
 
-    def marking(name: str) -> Callable[[Any, Attempt | None, Any], Awaitable[None]]:
-        async def note(session: Any, attempt: Attempt | None, params: Any) -> None:
-            if attempt is not None:
-                attempt.mark(name)
+    def marking(name: str) -> Callable[[Any, _Sending | None, Any], Awaitable[None]]:
+        async def note(session: Any, sending: _Sending | None, params: Any) -> None:
+            if sending is not None:
+                sending.go_on().mark(name)
 
         return note
 
-    async def queue(session: Any, attempt: Attempt | None, params: Any) -> None:
-        if attempt is not None:
-            attempt.wait_for_connection(session.connector.limit)
+    async def queue(session: Any, sending: _Sending | None, params: Any) -> None:
+        if sending is not None:
+            sending.go_on().wait_for_connection(_full_pool(session.connector))
 
-    async def redirect(session: Any, attempt: Attempt | None, params: Any) -> None:
-        if attempt is not None:
-            _follow(attempt, params.response)
+    async def upload(session: Any, sending: _Sending | None, params: Any) -> None:
+        # The last piece is the end.
+        if sending is not None and (marks := sending.attempt.marks) and marks[-1][0] == _SENT:
+            marks[-1] = (_SENT, sending.attempt.clock())
+
+    async def redirect(session: Any, sending: _Sending | None, params: Any) -> None:
+        if sending is not None and _location(params.response):
+            sending.attempt.mark(_FIRST_BYTE)
+            sending.redirect = params.response
 
     phases = Phases()
     phases.on_request_redirect.append(redirect)
     phases.on_connection_queued_start.append(queue)
     phases.on_connection_create_start.append(marking("connection.connect_tcp.started"))
-    phases.on_connection_create_end.append(marking("http11.send_request_headers.started"))
-    phases.on_connection_reuseconn.append(marking("http11.send_request_headers.started"))
-    phases.on_request_headers_sent.append(marking("http11.send_request_body.complete"))
+    phases.on_connection_create_end.append(marking(_SEND))
+    phases.on_connection_reuseconn.append(marking(_SEND))
+    phases.on_request_headers_sent.append(marking(_SENT))
+    phases.on_request_chunk_sent.append(upload)
     phases.freeze()
     return phases
+
+
+def _full_pool(connector: Any) -> int:
+    """Return the number of connections for which one has to wait: all, or those to one host."""
+    limit: int = connector.limit
+    is_full = limit and len(getattr(connector, "_acquired", ())) >= limit
+    return limit if is_full or not connector.limit_per_host else connector.limit_per_host

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import json
 import logging
@@ -342,13 +343,16 @@ def test_retries_are_attempts_of_one_call_and_statuses_are_kept() -> None:
     assert attempts[0].message == "429 slow_down"
 
 
-def test_the_wait_for_a_free_connection_is_measured() -> None:
+@pytest.mark.parametrize(
+    "limits", [{"limit": 1}, {"limit": 100, "limit_per_host": 1}, {"limit": 1, "limit_per_host": 2}]
+)
+def test_the_wait_for_a_free_connection_is_measured(limits: dict[str, int]) -> None:
     async def slow(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.1)
         return await answer(request)
 
     async def main(url: str) -> None:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(**limits)) as session:  # type: ignore[arg-type]
 
             async def get() -> None:
                 async with session.get(f"{url}/items") as response:
@@ -395,6 +399,20 @@ def test_the_users_own_tracing_still_runs() -> None:
     assert heard == [("mine", "GET")]
 
 
+def test_the_users_list_of_trace_configurations_stays_theirs() -> None:
+    async def main(url: str) -> None:
+        for _ in range(2):
+            async with aiohttp.ClientSession(trace_configs=configs) as session:
+                await asyncio.gather(*(session.get(f"{url}/items") for _ in range(2)))
+                assert session.trace_configs is configs
+
+    configs = [aiohttp.TraceConfig()]
+    before = list(configs)
+    trace = traced(answer, main)
+    assert configs == before
+    assert [span.events[-1].name for span in trace.spans if span.kind == "http"] == ["http.first_byte"] * 4
+
+
 def test_without_a_trace_nothing_is_seen_and_afterwards_nothing_is_hooked() -> None:
     before = dict(vars(aiohttp.ClientSession))
     tracer = Tracer()
@@ -410,8 +428,7 @@ def test_without_a_trace_nothing_is_seen_and_afterwards_nothing_is_hooked() -> N
                 with tracer.use(trace.root):
                     await (await session.get(url)).read()
                 tracer.end_trace(trace)
-                assert len(session.trace_configs) == 1
-            assert session.trace_configs == []
+                assert session.trace_configs == []
 
     asyncio.run(main())
     assert dict(vars(aiohttp.ClientSession)) == before
@@ -565,3 +582,56 @@ def test_each_request_of_a_redirect_has_a_span_of_its_own(status: int, method: s
     ] * 2
     (byte,) = [event.time for event in second.events if event.name == "http.first_byte"]
     assert byte - second.start >= 0.05e9
+
+
+@pytest.mark.parametrize("location", ["/old", "foo://there", "http://[wrong", None])
+def test_a_request_that_is_never_sent_is_no_attempt(location: str | None) -> None:
+    async def moved(request: web.Request) -> web.StreamResponse:
+        served.append(request.path)
+        return web.Response(status=302, headers={"location": location} if location else {})
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            with contextlib.suppress(aiohttp.ClientError):
+                await session.get(f"{url}/old", max_redirects=2)
+
+    served: list[str] = []
+    attempts = [span for span in traced(moved, main).spans if span.kind == "http"]
+    assert [span.name for span in attempts] == [f"GET {path}" for path in served]
+    assert [span.attributes["http.response.status_code"] for span in attempts] == [302] * len(served)
+    assert [span.events[-1].name for span in attempts] == ["http.first_byte"] * len(served)
+    assert attempts[-1].outcome == ("failed" if location else "done")
+
+
+def test_a_body_is_sent_when_its_last_piece_is() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one"
+        await asyncio.sleep(0.1)
+        yield b"two"
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            await (await session.post(f"{url}/items", data=pieces())).read()
+
+    async def reading(request: web.Request) -> web.StreamResponse:
+        assert await request.read() == b"onetwo"
+        return await answer(request)
+
+    (span,) = (span for span in traced(reading, main).spans if span.kind == "http")
+    assert [event.name for event in span.events] == ["http.connect", "http.send", "http.sent", "http.first_byte"]
+    _, send, sent, _ = (event.time for event in span.events)
+    assert sent - send >= 0.09e9
+
+
+def test_a_body_that_cannot_be_decompressed_is_an_error() -> None:
+    async def wrong(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"no gzip", headers={"content-encoding": "gzip"})
+
+    async def main(url: str) -> None:
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(f"{url}/items")
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+
+    ((_, _, outcome, error),) = story(traced(wrong, main))
+    assert (outcome, error) == ("failed", "aiohttp.client_exceptions.ClientPayloadError")
