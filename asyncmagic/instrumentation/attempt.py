@@ -12,9 +12,10 @@ from asyncmagic.instrumentation._patch import guarded
 from asyncmagic.instrumentation.answer import STRANGE, Answer, error_kind, parse
 from asyncmagic.instrumentation.body import Body, whole
 from asyncmagic.instrumentation.llm import Question, read_answer
+from asyncmagic.instrumentation.phases import phases
 from asyncmagic.instrumentation.request import Request, retry_after
 from asyncmagic.tracing import semconv
-from asyncmagic.tracing.model import Span, SpanEvent
+from asyncmagic.tracing.model import Span
 from asyncmagic.tracing.redaction import remember_secrets
 
 if TYPE_CHECKING:
@@ -22,26 +23,6 @@ if TYPE_CHECKING:
 
 _MOST_PENDING = 256
 _LEAST_WAIT = 1_000_000  # nanoseconds; less is the client's own work
-#: In the order in which they come.
-_PHASES = (
-    semconv.EVENT_CONNECT,
-    semconv.EVENT_TLS,
-    semconv.EVENT_SEND,
-    semconv.EVENT_SENT,
-    semconv.EVENT_FIRST_BYTE,
-)
-_PHASE_OF = {
-    f"{layer}.{step}": phase
-    for layer in ("connection", "http11", "http2", "proxy", "socks")
-    for step, phase in (
-        ("connect_tcp.started", 0),
-        ("connect_unix_socket.started", 0),
-        ("start_tls.started", 1),
-        ("send_request_headers.started", 2),
-        ("send_request_body.complete", 3),
-        ("receive_response_headers.complete", 4),
-    )
-}
 
 
 @dataclass(slots=True)
@@ -312,26 +293,13 @@ class Attempt:
 
     def _write_marks(self) -> None:
         span = self.span
-        span.events += tuple([SpanEvent(_PHASES[phase], time) for phase, time in _last_exchange(self.marks)])
+        span.events += phases(self.marks)
         if self._full_pool is not None:
-            waited = (self.marks[0][1] if self.marks else span.end or self.clock()) - self._waits_since
+            ends = [time for _, time in self.marks if time >= self._waits_since] or [span.end or self.clock()]
+            waited = ends[0] - self._waits_since
             if waited >= _LEAST_WAIT:
                 span.attributes[semconv.CONNECTION_WAIT] = waited / 1e9
                 span.attributes[semconv.CONNECTION_LIMIT] = self._full_pool
-
-
-def _last_exchange(marks: list[tuple[str, int]]) -> list[tuple[int, int]]:
-    """Return the phases of the exchange that brought the answer: a transport may have tried before."""
-    phases: list[tuple[int, int]] = []
-    for name, time in marks:
-        phase = _PHASE_OF.get(name)
-        if phase is None:
-            continue
-        if phases and phase <= phases[-1][0]:
-            # What a proxy was asked before TLS is part of connecting.
-            phases = [each for each in phases if each[0] < phase] if phase == 1 else []
-        phases.append((phase, time))
-    return phases
 
 
 def _is_leaving(error: BaseException | None, handled_before: int) -> bool:

@@ -24,6 +24,8 @@ def instrument(tracer: Tracer) -> Iterator[None]:
     with ExitStack() as stack:
         for library in ("httpx", "httpx2"):
             stack.enter_context(when_imported(library, partial(_watch, sends)))
+        for library in ("httpcore", "httpcore2"):
+            stack.enter_context(when_imported(library, partial(_watch_pools, sends)))
         stack.enter_context(sends.watching())
         yield
 
@@ -38,6 +40,28 @@ def _watch(sends: _Sends, library: ModuleType) -> Iterator[None]:
         patched(library.AsyncClient, "send", _async(sends, async_send, async_stream)),
         patched(library.Client, "_send_single_request", _sync_single(sends, single)),
         patched(library.AsyncClient, "_send_single_request", _async_single(sends, async_single)),
+    ):
+        yield
+
+
+@contextmanager
+def _watch_pools(sends: _Sends, library: ModuleType) -> Iterator[None]:
+    pool, async_pool = library.ConnectionPool, library.AsyncConnectionPool
+    handle, async_handle = pool.handle_request, async_pool.handle_async_request
+
+    @wraps(handle)
+    def handle_request(self: Any, request: Any) -> Any:
+        sends.asked(self)
+        return handle(self, request)
+
+    @wraps(async_handle)
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        sends.asked(self)
+        return await async_handle(self, request)
+
+    with (
+        patched(pool, "handle_request", handle_request),
+        patched(async_pool, "handle_async_request", handle_async_request),
     ):
         yield
 
@@ -80,7 +104,7 @@ def _async_single(sends: _Sends, original: Callable[..., Awaitable[Any]]) -> Cal
 
     @wraps(original)
     async def send_single_request(self: Any, request: Any) -> Any:
-        sending = sends.sending(self, request, nothing)
+        sending = sends.sending(request, nothing)
         if sending is None:
             return await original(self, request)
         try:
@@ -98,7 +122,7 @@ def _sync_single(sends: _Sends, original: Callable[..., Any]) -> Callable[..., A
 
     @wraps(original)
     def send_single_request(self: Any, request: Any) -> Any:
-        sending = sends.sending(self, request, nothing)
+        sending = sends.sending(request, nothing)
         if sending is None:
             return original(self, request)
         try:
@@ -147,7 +171,7 @@ class _Sends(Attempts):
         return self.start(parent, _read(request))
 
     @guarded
-    def sending(self, client: Any, request: Any, nothing: Callable[[], Any]) -> _Sending | None:
+    def sending(self, request: Any, nothing: Callable[[], Any]) -> _Sending | None:
         """Return what this request is part of, if that is watched; from now on the transport has it."""
         sending = _sending.get()
         if sending is None or sending.sends is not self:
@@ -155,10 +179,18 @@ class _Sends(Attempts):
         if sending.response is not None:
             sending.attempt.follow(sending.response.status_code, _read(request))
             sending.request = request
-        if full_pool := _full_pool(client, request.url):
-            sending.attempt.wait_for_connection(full_pool)
         sending.note = _Note.enter(request.extensions, nothing)
         return sending
+
+    @guarded
+    def asked(self, pool: Any) -> None:
+        """Note that a pool is asked for a connection, if it has as many requests under way as connections."""
+        sending, most = _sending.get(), getattr(pool, "_max_connections", None)
+        if sending is None or sending.sends is not self or most is None:
+            return
+        # Not by its connections: one that is about to be taken still looks free.
+        if len(getattr(pool, "_requests", ())) >= most:
+            sending.attempt.wait_for_connection(most)
 
     @guarded
     def raised(self, sending: _Sending, error: BaseException) -> None:
@@ -252,17 +284,6 @@ def _headers(response: Any) -> dict[str, str]:
         for key, value in response.headers.raw
         if (name := key.lower()) in _HEADERS
     }
-
-
-def _full_pool(client: Any, url: Any) -> int | None:
-    """Return how many connections the client may open, if it has that many requests under way."""
-    transport = (
-        client._transport_for_url(url) if getattr(client, "_mounts", None) else getattr(client, "_transport", None)
-    )
-    pool = getattr(transport, "_pool", None)
-    most = getattr(pool, "_max_connections", None)
-    # Not by its connections: one that is about to be taken still looks free.
-    return most if most is not None and len(getattr(pool, "_requests", ())) >= most else None
 
 
 class _Stream:

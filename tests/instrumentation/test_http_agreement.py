@@ -192,12 +192,24 @@ def test_the_phases_of_a_request_come_in_their_order(server: Server, library: An
             assert times == sorted(times)
 
 
+@pytest.mark.parametrize("is_wrapped", [False, True], ids=["bare", "wrapped"])
 @pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_the_wait_for_a_free_connection_is_measured(library: Any, is_warm: bool) -> None:
+def test_the_wait_for_a_free_connection_is_measured(library: Any, is_warm: bool, is_wrapped: bool) -> None:
+    class Wrapped(library.AsyncBaseTransport):  # type: ignore[misc, name-defined]
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        async def handle_async_request(self, request: Any) -> Any:
+            return await self.inner.handle_async_request(request)
+
+        async def aclose(self) -> None:
+            await self.inner.aclose()
+
     async def main(server: Server, patience: float) -> None:
-        limits = library.Limits(max_connections=2)
-        async with library.AsyncClient(limits=limits, timeout=library.Timeout(9, pool=patience)) as client:
+        transport = library.AsyncHTTPTransport(limits=library.Limits(max_connections=2))
+        transport = Wrapped(transport) if is_wrapped else transport
+        async with library.AsyncClient(transport=transport, timeout=library.Timeout(9, pool=patience)) as client:
             ask = {"model": "gpt-5", "messages": say("hi")}
             if is_warm:
                 await client.get(server.base_url)
