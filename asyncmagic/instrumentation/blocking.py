@@ -46,6 +46,8 @@ class Samples:
         #: What was seen, in the order of time.
         self.looks: list[Look] = []
         self.last_look = 0.0
+        #: When the watchdog came last, whether or not it looked.
+        self.last_visit = 0.0
         #: Start and end of the long garbage collections.
         self.collections: list[tuple[float, float]] = []
         self._blocks: list[Span] = []
@@ -159,8 +161,7 @@ class Watchdog:
                 if held > _HELD:
                     pause = _LONG
                     # The stack first: asking the selector lets the loop run on.
-                    if held > log.tracer.blocking_threshold / 4:
-                        _sample(log, samples, began)
+                    _sample(log, samples, began)
                     _date_ready(log, began)
                 elif log.alarm is None:
                     pass
@@ -236,9 +237,11 @@ def _unread(descriptor: int) -> int:
 def _sample(log: TaskLog, samples: Samples, began: float) -> None:
     # The time first: C code that gets hold of the interpreter's lock in between is the next look's.
     now = log.now()
-    if now - samples.last_look < (now - began) / 1000:
+    unseen, samples.last_visit = now - max(began, samples.last_visit), now
+    held = now - began
+    if held < log.tracer.blocking_threshold / 4 or now - samples.last_look < held / 1000:
         return
-    place = place_of(sys._current_frames().get(log.thread), Watchdog._on_collection.__code__)
+    place = place_of(sys._current_frames().get(log.thread), Watchdog._on_collection.__code__, unseen)
     if place is None or log.mark[0] != began:
         return
     # It stands for the time since the look before: C code that holds the interpreter's lock lets nobody look meanwhile,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dis
 import linecache
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from types import CodeType, FrameType
 from typing import NamedTuple
 
@@ -31,6 +33,17 @@ class Place(NamedTuple):
 #: Seconds without a look after which nobody knows what runs: the interpreter's lock has been held since then, and not
 #: by what was seen last.
 _UNSEEN = 0.05
+
+#: The instructions at which the interpreter lets another thread have its lock.
+_TURNS = {"RESUME", "CALL", "CALL_KW", "CALL_FUNCTION_EX", "JUMP_BACKWARD"} | {
+    name for name in dis.opmap if name.startswith("POP_JUMP_BACKWARD")
+}
+#: Those that may take long and give no turn; and those that do so only by what they let go of or look up.
+_OPERATORS = re.compile(
+    "BINARY_(OP|SLICE)|BUILD_(SLICE|STRING)|COMPARE_OP|CONTAINS_OP|CONVERT_VALUE|DICT_(MERGE|UPDATE)|FORMAT_"
+    "|LIST_EXTEND|SET_UPDATE|UNARY_|UNPACK_"
+)
+_OTHERS = re.compile("BINARY_SUBSCR|DELETE_|POP_TOP|STORE_")
 
 #: Seconds of the clock since when a look stands for what it saw, when it was taken, and that.
 Look = tuple[float, float, Place]
@@ -61,14 +74,20 @@ class Share:
             self.places[place] += seconds
 
 
-def place_of(frame: FrameType | None, listener: CodeType) -> Place | None:
+def place_of(frame: FrameType | None, listener: CodeType, unseen: float) -> Place | None:
     """Return where a step is, by the innermost frame of its thread; `None` if it is in none of its own.
 
-    `listener` is called in the middle of anything, and is no part of it.
+    `listener` is called in the middle of anything, and is no part of it. After `unseen` seconds without a look it is
+    where the interpreter's lock was held since.
     """
     inner: CodeType | None = None
     if frame is not None and frame.f_code is listener:
         frame = frame.f_back
+    held = None
+    if frame is not None and unseen > _UNSEEN and (turn := _opname(frame)) in _TURNS and not turn.startswith("CALL"):
+        # What came before the turn held it: if a function has only been entered, something in its caller.
+        frame = frame.f_back if turn == "RESUME" else frame
+        held = _held_before(frame) if frame is not None else None
     importing = ours = False
     while frame is not None and not is_loop(frame.f_code):
         code = frame.f_code
@@ -79,9 +98,29 @@ def place_of(frame: FrameType | None, listener: CodeType) -> Place | None:
         importing = importing or file == "<frozen importlib._bootstrap>"
         # What the standard library writes for its data classes and named tuples has no lines.
         if is_users(file) and not (file.startswith("<string>") and code.co_name.startswith("__")):
-            return Place(code, frame.f_lasti, inner, importing, ours)
-        frame = frame.f_back
+            return Place(code, frame.f_lasti if held is None else held, inner, importing, ours)
+        frame, held = frame.f_back, None
     return Place(None, 0, inner, importing, ours) if inner is not None else None
+
+
+def _opname(frame: FrameType) -> str:
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def _held_before(frame: FrameType) -> int:
+    """Return the last instruction that may have held the interpreter's lock until where a frame is now."""
+    instruction = frame.f_lasti
+    *earlier, last = takewhile(lambda each: each.offset <= instruction, dis.get_instructions(frame.f_code))
+    since = [last]
+    for each in reversed(earlier):
+        # The call that makes a coroutine, which is then awaited, gives no turn.
+        if each.opname in _TURNS and since[-1].opname != "GET_AWAITABLE":
+            break
+        since.append(each)
+    # From CPython 3.14 on looking an item up is an operator as well.
+    operators = [each for each in since if _OPERATORS.match(each.opname) and each.argrepr != "[]"]
+    others = [each for each in since if _OTHERS.match(each.opname)]
+    return next((each.offset for each in (*operators, *others)), instruction)
 
 
 def shares(
@@ -115,7 +154,8 @@ def shares(
 
 def _line(place: Place | None) -> object:
     if place is None or place.is_ours or place.code is None:
-        return None if place is None else place.is_ours
+        # What nobody saw goes with what was no line of the user's.
+        return place is not None and place.is_ours
     return place.code, line_at(place.code, place.instruction)
 
 

@@ -34,6 +34,7 @@ from asyncmagic.tracing.semconv import (
 from tests.conftest import VirtualLoop
 
 HUGE = json.dumps(list(range(1_500_000)))
+EXPONENT = 3_000_000
 
 
 def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
@@ -112,6 +113,56 @@ def test_the_line_that_blocks_is_named(blocking: Callable[[], None], line: int, 
     assert block.end is not None
     assert block.end - block.start > 0.1e9
     assert block.attributes[BLOCKED_BY] == culprit
+
+
+def nothing() -> None: ...
+
+
+async def before_a_call() -> None:
+    3**EXPONENT
+    nothing()
+
+
+async def before_an_await() -> None:
+    3**EXPONENT
+    await asyncio.sleep(0)
+
+
+async def before_the_next_round() -> None:
+    for _ in range(1):
+        3**EXPONENT
+        _ = 0
+
+
+@pytest.mark.parametrize("blocking", [before_a_call, before_an_await, before_the_next_round])
+def test_an_operator_that_blocks_is_named_and_not_what_comes_after_it(
+    blocking: Callable[[], Coroutine[Any, Any, None]],
+) -> None:
+    async def guilty() -> None:
+        await asyncio.sleep(0.01)
+        await blocking()
+        await asyncio.sleep(0)
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(guilty(), name="guilty")
+
+    (block,) = blocks(traced(main))
+    first = blocking.__code__.co_firstlineno
+    line = first + 2 if blocking is before_the_next_round else first + 1
+    assert block.name == f"{Path(__file__).name}:{line} {blocking.__name__}"
+    assert block.attributes[BLOCKED_BY] == blocking.__name__
+
+
+def test_a_block_that_ends_with_its_task_is_not_taken_for_our_own() -> None:
+    async def guilty() -> None:
+        await asyncio.sleep(0.01)
+        3**EXPONENT
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(guilty(), name="guilty")
+
+    (block,) = blocks(traced(main))
+    assert (block.name, block.attributes) == ("guilty", {})
 
 
 def test_a_step_that_was_long_and_blocked_nobody_leaves_nothing_behind() -> None:

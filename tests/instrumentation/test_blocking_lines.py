@@ -126,6 +126,15 @@ def raising_to_a_power(big: dict[str, Any]) -> None:
     pow(3, big["digits"])  # <-
 
 
+def raising_with_an_operator(big: dict[str, Any]) -> None:
+    3 ** big["digits"]  # <-
+    is_done()
+
+
+def is_done() -> bool:
+    return True
+
+
 def sorting(big: dict[str, Any]) -> None:
     sorted(big["numbers"], key=str)  # <-
 
@@ -256,6 +265,7 @@ CASES = [
     computing,
     matching,
     raising_to_a_power,
+    raising_with_an_operator,
     sorting,
     asking_with_urllib,
     asking_with_httpx,
