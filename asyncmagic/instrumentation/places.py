@@ -19,7 +19,11 @@ _STANDARD_LIBRARY = tuple(
     {str(Path(path)) + os.sep for path in (os.path.dirname(os.__file__), sysconfig.get_path("stdlib"))}  # noqa: PTH120
 )
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_KERNEL = tuple(f"{os.sep}{name}{os.sep}" for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets"))
+_KERNEL = tuple(
+    f"{folder}{name}{os.sep}"
+    for folder in _INSTALLED
+    for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets")
+)
 
 #: Libraries that run what they are given, as the standard library does.
 _HELPERS = frozenset(("anyio", "tqdm", "nest_asyncio", "nest_asyncio2"))

@@ -344,6 +344,16 @@ def test_only_what_belongs_to_the_trace_is_seen(loop: VirtualLoop) -> None:
     assert tree(loop.run_until_complete(before_and_after())) == {"cell": None, "mine": "cell"}
 
 
+def test_a_folder_of_the_users_may_be_called_like_a_part_of_the_kernel(loop: VirtualLoop) -> None:
+    names: dict[str, Any] = {}
+    exec(compile("async def agent(): pass", "/project/app/comm/agents.py", "exec"), names)
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(names["agent"]())
+
+    assert tree(traced(loop, main)) == {"cell": None, "agent": "cell"}
+
+
 def test_a_loop_is_left_as_it_was(loop: VirtualLoop) -> None:
     before = dict(loop.__dict__)
     set_running_loop = asyncio.events._set_running_loop
