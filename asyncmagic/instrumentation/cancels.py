@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from asyncio import tasks
+from gc import get_referents
 from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ from asyncmagic.tracing.redaction import redact
 from asyncmagic.tracing.tracer import Tracer
 
 Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
+_Group: Any = asyncio.TaskGroup
 
 #: Whose cancelling it is where one of these is on the stack: (end of the file's path, qualified name) -> words.
 _CALLERS = {
@@ -31,7 +33,10 @@ _LOOP = {"run_once", "_run_once", "_run"}
 
 
 class Cancels:
-    """Notes who cancelled which waiting task; keeps no task. Before a task waits for the first time, nobody is seen."""
+    """Notes who cancelled which waiting task; keeps no task.
+
+    While a task does not wait, and before it does for the first time, nobody is seen but a task group.
+    """
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -52,10 +57,21 @@ class Cancels:
     def who(self, task: asyncio.Task[Any]) -> str:
         """Return who cancelled a task that ended so, or "" where nobody was seen."""
         try:
-            return self._who.get(task) or _message(task)
+            return self._who.get(task) or self._group(task) or _message(task)
         except Exception:
             # A task that cannot be hashed.
             return ""
+
+    def _group(self, task: asyncio.Task[Any]) -> str:
+        """Return who cancelled a task that has just ended, if its task group did."""
+        # What is to be called because it ended is the last in the queue.
+        for handle in reversed(getattr(task.get_loop(), "_ready", ())):
+            if not handle._args or handle._args[0] is not task:
+                break
+            group = getattr(handle._callback, "__self__", None)
+            if isinstance(group, _Group) and group._aborting:
+                return self._who.get(group._parent_task) or "task group"
+        return ""
 
     def _read(self, task: asyncio.Task[Any], future: Any) -> str:
         if type(future) is Gathering:
@@ -108,6 +124,12 @@ def _name(actor: asyncio.Task[Any] | None) -> str:
 
 def _message(future: Any) -> str:
     message = getattr(future, "_cancel_message", None)
+    if message is None:
+        # Of a task that has ended it is in the exception only, which a task in C shows to nobody.
+        errors = (getattr(future, "_cancelled_exc", None), *get_referents(future))
+        message = next(
+            (each.args[0] for each in errors if isinstance(each, asyncio.CancelledError) and each.args), None
+        )
     return redact(message) if isinstance(message, str) else ""
 
 

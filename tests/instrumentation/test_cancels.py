@@ -73,13 +73,26 @@ def test_a_message_is_kept(loop: VirtualLoop) -> None:
     assert cancelled(traced(loop, main)) == {"victim": f"task main ({line(main, 3)}): not needed any more"}
 
 
-def test_before_its_first_step_nobody_is_seen(loop: VirtualLoop) -> None:
+def test_before_its_first_step_nobody_is_seen_but_a_message_is_kept(loop: VirtualLoop) -> None:
     async def main() -> None:
-        unborn = asyncio.create_task(work(), name="unborn")
-        unborn.cancel()
-        await asyncio.wait([unborn])
+        unborn = [asyncio.create_task(work(), name=name) for name in ("unborn", "told why")]
+        unborn[0].cancel()
+        unborn[1].cancel("not needed any more")
+        await asyncio.wait(unborn)
 
-    assert cancelled(traced(loop, main)) == {"unborn": None}
+    assert cancelled(traced(loop, main)) == {"unborn": None, "told why": "not needed any more"}
+
+
+def test_a_message_is_kept_of_a_task_whose_turn_was_to_come(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        event = asyncio.Event()
+        victim = asyncio.create_task(event.wait(), name="victim")
+        await asyncio.sleep(1)
+        event.set()
+        victim.cancel("not needed any more")
+        await asyncio.wait([victim])
+
+    assert cancelled(traced(loop, main)) == {"victim": "not needed any more"}
 
 
 def test_a_callback_and_its_line(loop: VirtualLoop) -> None:
@@ -204,6 +217,15 @@ def test_a_task_group(loop: VirtualLoop) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(work(), name="task")
             group.create_task(fail())
+
+    assert cancelled(traced(loop, main)) == {"task": "task group"}
+
+
+def test_a_task_group_cancels_what_has_not_begun(loop: VirtualLoop) -> None:
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work(), name="task")
+            raise LookupError
 
     assert cancelled(traced(loop, main)) == {"task": "task group"}
 
