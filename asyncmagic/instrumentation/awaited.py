@@ -33,7 +33,7 @@ def awaited(code: CodeType, instruction: int) -> str:
 def _expressions(code: CodeType, instruction: int) -> list[ast.expr]:
     positions = list(code.co_positions())
     match _parse(code.co_filename, positions[instruction // 2]):
-        case ast.Await(value=expression) | ast.AsyncFor(iter=expression):
+        case ast.Await(value=expression) | ast.YieldFrom(value=expression) | ast.AsyncFor(iter=expression):
             return [expression]
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp() as comprehension:
             return [each.iter for each in comprehension.generators if each.is_async]

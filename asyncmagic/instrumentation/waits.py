@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from asyncio import tasks
+from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
 from gc import get_referents
-from types import CodeType
-from typing import Any
+from types import AsyncGeneratorType, CodeType, FrameType, GeneratorType
+from typing import Any, NamedTuple
 
 from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
@@ -16,13 +17,37 @@ from asyncmagic.instrumentation.processes import is_in_process
 from asyncmagic.tracing.tracer import Tracer
 
 
+class _Suspended(NamedTuple):
+    """A generator, as a coroutine would show it."""
+
+    cr_code: CodeType
+    cr_frame: FrameType | None
+    cr_await: Any
+
+
 async def _coroutine() -> None: ...
 
 
+async def _generator() -> AsyncGenerator[None]:
+    yield
+
+
+def _first_held(awaitable: Any) -> Any:
+    return get_referents(awaitable)[0]
+
+
+#: What stands between coroutines, and how to get to the next: the `__await__` of a coroutine, which libraries await in
+#: its place; generators; and the steps of those.
+_INSIDE: dict[type, Callable[[Any], Any]] = {
+    AsyncGeneratorType: lambda it: _Suspended(it.ag_code, it.ag_frame, it.ag_await),
+    GeneratorType: lambda it: _Suspended(it.gi_code, it.gi_frame, it.gi_yieldfrom),
+}
 with closing(_coroutine()) as _example:
     _Coroutine: Any = type(_example)
-    #: What the `__await__` of a coroutine returns, which libraries await in place of the coroutine.
-    _Wrapper = type(_example.__await__())
+    _INSIDE[type(_example.__await__())] = _first_held
+for _step in (_generator().asend(None), _generator().aclose(), anext(_generator(), None)):
+    _INSIDE[type(_step)] = _first_held
+    _step.close()
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
@@ -92,12 +117,12 @@ class Waits:
         coroutine: Any = task.get_coro()
         try:
             while True:
-                if type(coroutine) is not _Coroutine:
-                    if type(coroutine) is _Wrapper:
-                        coroutine = get_referents(coroutine)[0]
+                if (kind := type(coroutine)) is not _Coroutine:
+                    if kind in _INSIDE:
+                        coroutine = _INSIDE[kind](coroutine)
                         continue
                     if not hasattr(coroutine, "cr_code"):
-                        # A future's iterator, a generator: the end of what can be followed.
+                        # A future's iterator: the end of what can be followed.
                         break
                 code = coroutine.cr_code
                 number = id(code)
@@ -130,8 +155,8 @@ class Waits:
         chain: list[_Place] = []
         coroutine: Any = task.get_coro()
         while True:
-            if type(coroutine) is _Wrapper:
-                coroutine = get_referents(coroutine)[0]
+            while type(coroutine) in _INSIDE:
+                coroutine = _INSIDE[type(coroutine)](coroutine)
             if getattr(coroutine, "cr_frame", None) is None:
                 break
             chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import linecache
+import re
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from types import FunctionType
 from typing import Any
 
@@ -24,8 +26,8 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(loop_instrumentor, "can_watch", lambda _: False)
 
 
-def waits(loop: VirtualLoop, main: Callable[[], Coroutine[Any, Any, Any]]) -> list[str]:
-    """What the task of `main` waits for, one after another, without the places."""
+def waits(loop: VirtualLoop, main: Callable[[], Coroutine[Any, Any, Any]], *, whole: bool = False) -> list[str]:
+    """What the task of `main` waits for, one after another, without the places unless it is to be `whole`."""
     tracer = Tracer(clock=loop.clock)
 
     async def cell() -> list[str]:
@@ -37,7 +39,8 @@ def waits(loop: VirtualLoop, main: Callable[[], Coroutine[Any, Any, Any]]) -> li
         (span,) = (span for span in trace.spans if span.name == "main")
         assert span.states is not None
         segments = span.states.segments(span.end or 0)
-        return [(what or "").partition(" (")[0] for _, _, state, what in segments if state == "waiting"]
+        found = [what or "" for _, _, state, what in segments if state == "waiting"]
+        return found if whole else [what.partition(" (")[0] for what in found]
 
     return loop.run_until_complete(cell())
 
@@ -109,6 +112,50 @@ LEFT = ["clients", "client"] if sys.version_info >= (3, 13) else ["client, clien
 )
 def test_the_words_are_of_the_expression_that_is_awaited(loop: VirtualLoop, body: str, words: list[str]) -> None:
     assert waits(loop, function(f"async def main():\n    {body}\n")) == words
+
+
+async def ticks() -> AsyncIterator[int]:
+    await asyncio.sleep(1)
+    yield 1
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[None]:
+    await asyncio.sleep(1)
+    yield
+    await client.close()
+
+
+class Job:
+    def __await__(self) -> Iterator[Any]:
+        yield from asyncio.sleep(1).__await__()
+        yield from later()
+
+
+NAMES |= {"ticks": ticks, "connected": connected, "Job": Job}
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("async for each in ticks(): pass", ["sleep (ticks:1)"]),
+        ("[each async for each in ticks()]", ["sleep (ticks:1)"]),
+        ("await anext(ticks())", ["sleep (ticks:1)"]),
+        ("await anext(ticks(), None)", ["sleep (ticks:1)"]),
+        ("async with connected(): pass", ["sleep (connected:2)", "client.close(…) (connected:4)"]),
+        ("await Job()", ["sleep (__await__:1)", "later(…) (__await__:2)"]),
+    ],
+)
+def test_a_wait_inside_a_generator_is_told_by_what_the_generator_waits_for(
+    loop: VirtualLoop, body: str, words: list[str]
+) -> None:
+    main = function(f"async def main():\n    {body}\n")
+    first = {"ticks": ticks, "connected": connected.__wrapped__, "__await__": Job.__await__}  # type: ignore[attr-defined]
+
+    def counted(found: re.Match[str]) -> str:
+        return f"{found[1]}:{int(found[2]) - first[found[1]].__code__.co_firstlineno}"
+
+    assert [re.sub(r"(\w+):(\d+)", counted, each) for each in waits(loop, main, whole=True)] == words
 
 
 def test_a_stream_of_anyio(loop: VirtualLoop) -> None:
