@@ -14,7 +14,7 @@ from itertools import pairwise, takewhile
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from asyncmagic.instrumentation.places import is_loop, is_ours, is_users, is_wrapper, line_at
+from asyncmagic.instrumentation.places import is_generated, is_loop, is_ours, is_users, is_wrapper, line_at
 
 
 class Place(NamedTuple):
@@ -96,10 +96,11 @@ def place_of(frame: FrameType | None, listener: CodeType, unseen: float) -> Plac
         ours = ours or (is_ours(file) and (inner is None or not is_wrapper(file)))
         inner = inner or code
         importing = importing or file == "<frozen importlib._bootstrap>"
-        # What the standard library writes for its data classes and named tuples has no lines.
-        if is_users(file) and not (file.startswith("<string>") and code.co_name.startswith("__")):
+        caller = frame.f_back
+        # What a library has written itself has no lines of its own: it is named by who calls it.
+        if is_users(file) and not (is_generated(file) and caller is not None and not is_loop(caller.f_code)):
             return Place(code, frame.f_lasti if held is None else held, inner, importing, ours)
-        frame, held = frame.f_back, None
+        frame, held = caller, None
     return Place(None, 0, inner, importing, ours) if inner is not None else None
 
 

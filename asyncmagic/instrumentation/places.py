@@ -24,6 +24,8 @@ _KERNEL = tuple(
     for folder in _INSTALLED
     for name in ("ipykernel", "IPython", "jupyter_client", "comm", "traitlets")
 )
+#: What is typed, in IPython or elsewhere, and has no file.
+_TYPED = ("<ipython-input-", "<python-input-", "<stdin>", "<console>", "<doctest ", "<timed ")
 
 #: Libraries that run what they are given, as the standard library does.
 _HELPERS = frozenset(("anyio", "tqdm", "nest_asyncio", "nest_asyncio2"))
@@ -43,6 +45,12 @@ def is_users(filename: str) -> bool:
     return not (
         filename.startswith(("<frozen ", _OURS, *_STANDARD_LIBRARY)) or any(part in filename for part in _INSTALLED)
     )
+
+
+@lru_cache(maxsize=4096)
+def is_generated(filename: str) -> bool:
+    """Whether there is no such file, and nobody has typed what is in it."""
+    return filename.startswith("<") and not filename.startswith(_TYPED)
 
 
 @lru_cache(maxsize=4096)

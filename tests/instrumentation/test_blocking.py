@@ -199,6 +199,21 @@ def test_a_first_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert block.name == "slow_to_import.py:2"
 
 
+def test_what_a_library_has_written_is_named_by_who_calls_it() -> None:
+    written: dict[str, Any] = {}
+    exec(compile("def wait(seconds):\n    import time\n    time.sleep(seconds)", "<written by it>", "exec"), written)
+
+    async def guilty() -> None:
+        await asyncio.sleep(0)
+        written["wait"](0.2)
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(guilty(), name="guilty")
+
+    (block,) = blocks(traced(main))
+    assert block.name == f"{Path(__file__).name}:{guilty.__code__.co_firstlineno + 2} {guilty.__name__}"
+
+
 def test_a_garbage_collection_is_named() -> None:
     class Slow:
         def __init__(self) -> None:
