@@ -8,15 +8,12 @@ import re
 from opcode import opmap
 from types import CodeType
 
-from asyncmagic.instrumentation.places import line_at
+from asyncmagic.instrumentation.places import Position, line_at, source_at
 
 _GET_AWAITABLE = opmap["GET_AWAITABLE"]
 #: What GET_AWAITABLE says of the `__aenter__` of an `async with`.
 _ENTERS = 1
 _MOST = 60
-
-#: Line, last line, column and end in UTF-8, as `co_positions` has them.
-_Position = tuple[int | None, int | None, int | None, int | None]
 
 
 def awaited(code: CodeType, instruction: int) -> str:
@@ -52,17 +49,14 @@ def _expressions(code: CodeType, instruction: int) -> list[ast.expr]:
     return []
 
 
-def _parse(file: str, position: _Position) -> ast.AST:
-    line, last, column, end = position
-    assert line is not None
-    lines = [text.encode() for text in linecache.getlines(file)[line - 1 : last]]
-    lines[-1] = lines[-1][:end]
-    margin, lines[0] = lines[0][:column], lines[0][column:]
-    source = b"".join(lines).decode()
+def _parse(file: str, position: Position) -> ast.AST:
+    source = source_at(file, position)
     if not source.startswith("async "):
         return ast.parse(f"({source}\n)", mode="eval").body
+    line, _, column, _ = position
+    margin = linecache.getline(file, line or 0).encode()[:column].decode()
     # The statement's other lines have kept their margin.
-    tree = ast.parse(f"if margin:\n{margin.decode()}{source}" if margin else source)
+    tree = ast.parse(f"if margin:\n{margin}{source}" if margin else source)
     return next(node for node in ast.walk(tree) if isinstance(node, ast.AsyncFor | ast.AsyncWith))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dis
-import linecache
 import os
 import re
 from collections import defaultdict
@@ -14,7 +13,7 @@ from itertools import pairwise, takewhile
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-from asyncmagic.instrumentation.places import is_generated, is_loop, is_ours, is_users, is_wrapper, line_at
+from asyncmagic.instrumentation.places import is_generated, is_loop, is_ours, is_users, is_wrapper, line_at, source_at
 
 
 class Place(NamedTuple):
@@ -189,17 +188,13 @@ def culprit(share: Share) -> str:
 
 def _written(code: CodeType, instruction: int) -> str:
     """Return the call or import that an instruction stands for, as it is written, without its arguments."""
-    positions = list(code.co_positions())
-    first, last, column, stop = positions[instruction // 2]
-    if first is None or last is None or column is None or stop is None:
-        return ""
-    source = linecache.getline(code.co_filename, first).encode()
-    text = source[column : stop if first == last else None].decode(errors="replace").strip()
-    if text.startswith(("import ", "from ")):
-        return text
     try:
-        expression = ast.parse(text, mode="eval").body
-    except SyntaxError:
+        text = source_at(code.co_filename, list(code.co_positions())[instruction // 2]).strip()
+        if text.startswith(("import ", "from ")):
+            return ast.unparse(ast.parse(text))
+        # A call may be written over several lines.
+        expression = ast.parse(f"({text}\n)", mode="eval").body
+    except (LookupError, SyntaxError):
         return ""
     return _name(expression.func) if isinstance(expression, ast.Call) else ""
 

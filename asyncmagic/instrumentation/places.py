@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 import sysconfig
@@ -12,6 +13,9 @@ from types import CodeType, FrameType
 
 from asyncmagic.tracing.model import Attributes
 from asyncmagic.tracing.semconv import CODE_CELL, CODE_FILE, CODE_FUNCTION, CODE_LINE, CODE_STACK
+
+#: Line, last line, column and end in UTF-8, as `co_positions` has them.
+Position = tuple[int | None, int | None, int | None, int | None]
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _WRAPPERS = str(Path(__file__).parent) + os.sep
@@ -146,3 +150,14 @@ def line_at(code: CodeType, instruction: int) -> int:
         if start <= instruction < end and line is not None:
             return line
     return code.co_firstlineno
+
+
+def source_at(file: str, position: Position) -> str:
+    """Return what is written at a position of a file; a `LookupError` if that is not known."""
+    line, last, column, end = position
+    if line is None or column is None:
+        raise LookupError(f"where in a line of {file}")
+    lines = [text.encode() for text in linecache.getlines(file)[line - 1 : last]]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][column:]
+    return b"".join(lines).decode(errors="replace")

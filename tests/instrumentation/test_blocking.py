@@ -81,6 +81,12 @@ def running_a_process() -> None:
     subprocess.run([sys.executable, "-c", "import time; time.sleep(0.2)"], check=True)
 
 
+def over_several_lines() -> None:
+    threading.Event().wait(
+        0.2,
+    )
+
+
 def in_a_library() -> None:
     threading.Event().wait(0.2)
 
@@ -93,6 +99,7 @@ def in_a_library() -> None:
         (parsing, 1, "json.loads"),
         (receiving, 4, "near.recv"),
         (running_a_process, 1, "subprocess.run"),
+        (over_several_lines, 1, "threading.Event().wait"),
         (in_a_library, 1, "threading.Event().wait"),
     ],
 )
