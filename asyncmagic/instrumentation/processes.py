@@ -1,4 +1,4 @@
-"""The jobs of process pools: which of them run, and which of asyncio's futures stand for them."""
+"""The jobs of pools: which of asyncio's futures stand for them; and which of a process pool run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future
+from contextlib import suppress
 from itertools import islice
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation._patch import Watcher, guarded
-from asyncmagic.tracing.model import Span
+from asyncmagic.tracing.model import Kind, Span
 
-#: The jobs that have spans, and the futures of asyncio's that stand for those that are done.
-_jobs: WeakSet[Future[Any] | asyncio.Future[Any]] = WeakSet()
+#: The jobs that have spans, and the futures of asyncio's that stand for those that are done; with the kind of pool.
+_jobs: WeakKeyDictionary[Any, Kind] = WeakKeyDictionary()
 
 
 class Line(Watcher):
@@ -45,8 +46,6 @@ class Line(Watcher):
     @guarded
     def join(self, future: Future[Any], span: Span | None) -> None:
         """Put a job at the end of the line."""
-        if span is not None:
-            _jobs.add(future)
         with self._lock:
             self._spans[future] = span
             self._advance()
@@ -54,9 +53,6 @@ class Line(Watcher):
 
     @guarded
     def _leave(self, future: Future[Any]) -> None:
-        if future in _jobs:
-            callbacks: list[Any] = vars(future)["_done_callbacks"]
-            _jobs.update(known for callback in callbacks for known in _held(callback))
         with self._lock:
             del self._spans[future]
             if not future.cancelled() and isinstance(future.exception(), BrokenExecutor):
@@ -70,13 +66,27 @@ class Line(Watcher):
                 self._run(span)
 
 
-def is_in_process(future: Any) -> bool:
-    """Whether a future of asyncio's stands for a job of a process pool."""
-    return future in _jobs or any(job in _jobs for callback, _ in future._callbacks or () for job in _held(callback))
+def note(job: Future[Any], kind: Kind) -> None:
+    """Remember in what kind of pool a job is."""
+    _jobs[job] = kind
+    job.add_done_callback(_pass_on)
+
+
+def _pass_on(job: Future[Any]) -> None:
+    callbacks: list[Any] = vars(job).get("_done_callbacks", [])
+    _jobs.update(dict.fromkeys((known for callback in callbacks for known in _held(callback)), _jobs[job]))
+
+
+def pool_of(future: Any) -> str:
+    """Return the kind of pool in which a job is that a future of asyncio's stands for, "" if it stands for none."""
+    held = (job for callback, _ in future._callbacks or () for job in _held(callback))
+    return next((_jobs[one] for one in (future, *held) if one in _jobs), "")
 
 
 def _held(callback: Any) -> Iterator[Future[Any] | asyncio.Future[Any]]:
     """Yield the futures that a callback knows: `asyncio.wrap_future` links two of them by such callbacks."""
     for cell in getattr(callback, "__closure__", None) or ():
-        if isinstance(cell.cell_contents, Future | asyncio.Future):
-            yield cell.cell_contents
+        # It may be empty.
+        with suppress(ValueError):
+            if isinstance(cell.cell_contents, Future | asyncio.Future):
+                yield cell.cell_contents

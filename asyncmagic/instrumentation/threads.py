@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation._patch import Watcher, guarded, patched, when_imported
 from asyncmagic.instrumentation.places import is_housekeeping, is_loop, is_users, library
-from asyncmagic.instrumentation.processes import Line
+from asyncmagic.instrumentation.processes import Line, note
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Kind, Span
 from asyncmagic.tracing.tracer import Tracer, _current_span
@@ -75,6 +75,11 @@ class Threads(Watcher):
     @guarded
     def end(self, span: Span, error: BaseException | str | None = None) -> None:
         self.tracer.end_span(span, error=error)
+
+    @guarded
+    def follow(self, span: Span, future: Future[Any]) -> None:
+        note(future, span.kind)
+        future.add_done_callback(lambda future: self.end_as(span, future))
 
     @guarded
     def end_as(self, span: Span, future: Future[Any]) -> None:
@@ -174,7 +179,7 @@ def _submit(watcher: Threads, span: Span, handing_over: Callable[[], Future[Any]
     except BaseException as error:
         watcher.end(span, error)
         raise
-    future.add_done_callback(lambda future: watcher.end_as(span, future))
+    watcher.follow(span, future)
     return future
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from asyncio import tasks
 from collections.abc import AsyncGenerator, Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 
 from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
-from asyncmagic.instrumentation.processes import is_in_process
+from asyncmagic.instrumentation.processes import pool_of
 from asyncmagic.tracing.tracer import Tracer
 
 
@@ -71,6 +72,8 @@ _CALLS = {
     ("asyncio/queues.py", "Queue.join"): "queue.join",
     ("asyncio/taskgroups.py", "TaskGroup.__aexit__"): "task group",
     ("asyncio/threads.py", "to_thread"): "thread",
+    ("asyncio/base_events.py", "Server.serve_forever"): "server",
+    ("asyncio/base_events.py", "Server.wait_closed"): "server",
     ("anyio/_core/_eventloop.py", "sleep"): "sleep",
     ("anyio/_backends/_asyncio.py", "TaskGroup.__aexit__"): "task group",
     ("anyio/_backends/_asyncio.py", "AsyncIOBackend.run_sync_in_worker_thread"): "thread",
@@ -94,6 +97,8 @@ _FILES = {
     "asyncio/subprocess.py": "subprocess",
     "asyncio/base_subprocess.py": "subprocess",
 }
+#: Whose streams they are, a process's or a connection's, shows in their names alone.
+_PIPES = re.compile(r"\.std(in|out|err)\b")
 
 
 class Waits:
@@ -163,7 +168,7 @@ class Waits:
             coroutine = coroutine.cr_await
         leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)
         if not isinstance(leaf, str):
-            leaf = "process" if is_in_process(future) else ""
+            leaf = pool_of(future)
         self._chains.append((chain, leaf))
         number = self._numbers[key] = len(self._chains)
         return number
@@ -183,6 +188,8 @@ class Waits:
             return call or leaf
         code, instruction = chain[innermost]
         what = call or leaf or self._expression(code, instruction) or "future"
+        if what == "socket" and _PIPES.search(self._expression(code, instruction)):
+            what = "subprocess"
         name = self._tracer.name_file(code.co_filename)
         return f"{what} ({name if is_cell(name) else code.co_name}:{line_at(code, instruction)})"
 
@@ -191,8 +198,7 @@ class Waits:
         place = id(code), instruction
         text = self._awaited.get(place)
         if text is None:
-            text = awaited(code, instruction)
-            self._awaited[place] = text = "thread" if text.endswith("run_in_executor(…)") else text
+            text = self._awaited[place] = awaited(code, instruction)
         return text
 
 

@@ -217,6 +217,7 @@ def test_a_task_whose_turn_has_not_come_is_ready(loop: VirtualLoop) -> None:
         (lambda made: made, "task long"),
         (lambda made: asyncio.gather(made, asyncio.sleep(1)), "gather of 2"),
         (lambda made: asyncio.shield(made), "wait(…)"),
+        (lambda made: asyncio.Server(made.get_loop(), [], None, None, 1, None).serve_forever(), "server"),
     ],
 )
 def test_a_wait_is_named(loop: VirtualLoop, wait: Callable[[Any], Awaitable[Any]], words: str) -> None:

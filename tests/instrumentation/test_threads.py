@@ -212,6 +212,18 @@ def test_a_task_that_waits_for_a_process_says_so() -> None:
     assert [detail.partition(" ")[0] for detail in details if detail] == ["process"]
 
 
+@pytest.mark.parametrize("how", ["at once", "later"])
+def test_a_task_that_waits_for_a_thread_says_so(how: str) -> None:
+    async def main(_: Tracer) -> None:
+        future = asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.05)
+        await (asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.05) if how == "at once" else future)
+
+    (span,) = [span for span in traced(main).spans if span.name == "main"]
+    assert span.states is not None
+    details = [detail or "" for _, state, detail in span.states if state == "waiting"]
+    assert [detail.partition(" ")[0] for detail in details if detail] == ["thread"]
+
+
 def test_a_thread_that_a_task_starts_has_a_span() -> None:
     class Own(threading.Thread):
         def run(self) -> None: ...

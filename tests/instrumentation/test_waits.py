@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import anyio
@@ -75,7 +75,14 @@ def later(result: Any = 0) -> asyncio.Future[Any]:
 
 
 client = Client()
-NAMES = {"asyncio": asyncio, "client": client, "clients": client, "later": later, "lock": asyncio.Lock()}
+NAMES = {
+    "asyncio": asyncio,
+    "process": SimpleNamespace(),
+    "client": client,
+    "clients": client,
+    "later": later,
+    "lock": asyncio.Lock(),
+}
 
 
 def function(source: str, *, shown: str | None = None) -> FunctionType:
@@ -87,6 +94,8 @@ def function(source: str, *, shown: str | None = None) -> FunctionType:
     main: FunctionType = names["main"]
     return main
 
+
+READER = "reader = asyncio.StreamReader(); asyncio.get_running_loop().call_later(1, reader.feed_eof)"
 
 # Before Python 3.13 it cannot be told which of several is left.
 LEFT = ["clients", "client"] if sys.version_info >= (3, 13) else ["client, clients"] * 2
@@ -107,6 +116,8 @@ LEFT = ["clients", "client"] if sys.version_info >= (3, 13) else ["client, clien
         ("async with (\n  client\n    ):\n        await later()", ["client", "later(…)", "client"]),
         ("async for each in client.__aiter__(): await later(); break", ["client.__aiter__(…)", "later(…)"]),
         ("[await later() async for each in client]", ["client", "later(…)", "client"]),
+        (f"{READER}; await reader.readline()", ["socket"]),
+        (f"{READER}; process.stdout = reader; await process.stdout.readline()", ["subprocess"]),
         ("for each in asyncio.as_completed([later(), asyncio.sleep(2)]): await each", ["as_completed"] * 2),
     ],
 )
