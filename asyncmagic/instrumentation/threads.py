@@ -248,13 +248,15 @@ def _contexts(function: _Function, arguments: tuple[Any, ...]) -> Iterator[Conte
 
 
 def _unwrapped(function: _Function, arguments: tuple[Any, ...]) -> Any:
-    """Return the user's function: below `partial` and `Context.run`."""
+    """Return the user's function: below `partial`, `Context.run` and what `ProcessPoolExecutor.map` calls it by."""
     while isinstance(function, partial):
         arguments = (*function.args, *arguments)
         function = function.func
-    if isinstance(getattr(function, "__self__", None), Context) and arguments:
-        return _unwrapped(arguments[0], arguments[1:])
-    return function
+    passes_on = (
+        isinstance(getattr(function, "__self__", None), Context)
+        or getattr(function, "__name__", None) == "_process_chunk"
+    )
+    return _unwrapped(arguments[0], arguments[1:]) if passes_on and arguments else function
 
 
 def _fullness(pool: ThreadPoolExecutor) -> str | None:

@@ -161,6 +161,15 @@ def test_work_in_a_process_has_a_span_too() -> None:
 
 
 @pytest.mark.slow
+def test_jobs_that_a_process_pool_maps_are_called_after_the_function() -> None:
+    async def main(_: Tracer) -> None:
+        with ProcessPoolExecutor(1) as pool:
+            await asyncio.to_thread(list, pool.map(work, range(2)))
+
+    assert [row for row in rows(traced(main)) if row[0] == "process"] == [("process", "work", "main", "done")] * 2
+
+
+@pytest.mark.slow
 def test_a_job_of_a_process_pool_runs_from_when_a_worker_is_free() -> None:
     async def main(_: Tracer) -> None:
         with ProcessPoolExecutor(2) as pool:
