@@ -58,6 +58,8 @@ Held = tuple[float, float, Span | None, str | None]
 _read_span = _current_span.get
 _current_task = asyncio.current_task
 _frame = sys._getframe
+#: By these a loop calls back; `run_once` is ours in its place.
+_CALLS_BACK = frozenset(("_run", "_run_once", "run_once"))
 _CREATE_TASK = asyncio.create_task.__code__
 
 
@@ -465,7 +467,8 @@ class TaskLog:
         while maker is not None and (name := self._library(maker.f_code)) is not None:
             if name and not is_users_own:
                 break
-            maker = maker.f_back
+            # What is around a callback has not made its task.
+            maker = None if not name and maker.f_code.co_name in _CALLS_BACK else maker.f_back
         code, instruction = (maker.f_code, maker.f_lasti) if maker is not None else (_code(coroutine), 0)
         if code is None or (maker is None and not self._library(code)):
             return -1

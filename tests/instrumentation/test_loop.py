@@ -167,6 +167,17 @@ def test_a_task_without_a_name_is_called_after_its_coroutine_and_knows_where_it_
     }
 
 
+def test_a_task_that_the_loop_itself_makes_was_made_nowhere(loop: VirtualLoop) -> None:
+    async def worker() -> None: ...
+
+    async def main(_: Tracer) -> None:
+        loop.call_soon(loop.create_task, worker())
+        await asyncio.sleep(1)
+
+    span = named(traced(loop, main), worker.__qualname__)
+    assert span.attributes == {}
+
+
 def test_a_task_runs_and_waits_and_says_what_for(loop: VirtualLoop) -> None:
     async def work() -> None:
         loop.advance(0.020)
