@@ -78,8 +78,12 @@ class Dating:
         if took > _LATE:
             # It did not ask for all of that at once.
             when += took
+        # Not what another thread has asked for meanwhile.
+        sent = {id(handle) for handle, _ in self._log.posted.copy()}
         for position in range(known, len(self._ready)):
             woken = self._ready[position]
+            if id(woken) in sent:
+                continue
             if type(woken) is TaskRecord:
                 woken.asked = max(when, woken.since)
             elif type(woken._callback) is Step:
