@@ -16,7 +16,7 @@ from typing import Any
 
 from asyncmagic.instrumentation.alarms import alarms
 from asyncmagic.instrumentation.delays import Delays
-from asyncmagic.instrumentation.looks import Look, Share, culprit, place_of, shares
+from asyncmagic.instrumentation.looks import Look, Share, culprit, place_of, shares, stack_of
 from asyncmagic.instrumentation.places import describe, line_at
 from asyncmagic.instrumentation.tasklog import BACKLOG, TaskLog
 from asyncmagic.tracing.model import Attributes, Span, Trace
@@ -241,7 +241,7 @@ def _sample(log: TaskLog, samples: Samples, began: float) -> None:
     held = now - began
     if held < log.tracer.blocking_threshold / 4 or now - samples.last_look < held / 1000:
         return
-    place = place_of(sys._current_frames().get(log.thread), Watchdog._on_collection.__code__, unseen)
+    place = place_of(stack_of(log.thread), Watchdog._on_collection.__code__, unseen)
     if place is None or log.mark[0] != began:
         return
     # It stands for the time since the look before: C code that holds the interpreter's lock lets nobody look meanwhile,

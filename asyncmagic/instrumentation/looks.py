@@ -6,12 +6,15 @@ import ast
 import dis
 import os
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
-from types import CodeType, FrameType
-from typing import NamedTuple
+from functools import partial
+from itertools import accumulate, chain, pairwise, repeat, starmap, takewhile
+from operator import attrgetter, is_not
+from types import CodeType
+from typing import Any, NamedTuple
 
 from asyncmagic.instrumentation.places import is_generated, is_loop, is_ours, is_users, is_wrapper, line_at, source_at
 
@@ -73,44 +76,56 @@ class Share:
             self.places[place] += seconds
 
 
-def place_of(frame: FrameType | None, listener: CodeType, unseen: float) -> Place | None:
-    """Return where a step is, by the innermost frame of its thread; `None` if it is in none of its own.
+#: The code and the instruction of each frame of a thread, the innermost first.
+Stack = Sequence[tuple[CodeType, int]]
+
+
+def stack_of(thread: int) -> Stack:
+    """Return the stack of a thread, as it is at one moment.
+
+    Without a line of Python in between: the thread may not go on before its last frame has been read. CPython 3.11
+    crashes where a frame's caller is asked for that is gone.
+    """
+    frame: Iterator[Any] = map(dict.get, starmap(sys._current_frames, [()]), [thread])
+    frames = takewhile(partial(is_not, None), accumulate(chain(frame, repeat("f_back")), getattr))
+    return list(map(attrgetter("f_code", "f_lasti"), frames))
+
+
+def place_of(stack: Stack, listener: CodeType, unseen: float) -> Place | None:
+    """Return where a step is, by the stack of its thread; `None` if it is in none of its own.
 
     `listener` is called in the middle of anything, and is no part of it. After `unseen` seconds without a look it is
     where the interpreter's lock was held since.
     """
-    inner: CodeType | None = None
-    if frame is not None and frame.f_code is listener:
-        frame = frame.f_back
-    held = None
-    if frame is not None and unseen > _UNSEEN and (turn := _opname(frame)) in _TURNS and not turn.startswith("CALL"):
+    if stack and stack[0][0] is listener:
+        stack = stack[1:]
+    held = inner = None
+    if stack and unseen > _UNSEEN and (turn := _opname(*stack[0])) in _TURNS and not turn.startswith("CALL"):
         # What came before the turn held it: if a function has only been entered, something in its caller.
-        frame = frame.f_back if turn == "RESUME" else frame
-        held = _held_before(frame) if frame is not None else None
+        stack = stack[1:] if turn == "RESUME" else stack
+        held = _held_before(*stack[0]) if stack else None
     importing = ours = False
-    while frame is not None and not is_loop(frame.f_code):
-        code = frame.f_code
+    step = list(takewhile(lambda frame: not is_loop(frame[0]), stack))
+    for (code, instruction), caller in zip(step, [*step[1:], None], strict=True):
         file = code.co_filename
         # Around what the user calls stand wrappers of ours: then what they call is at work.
         ours = ours or (is_ours(file) and (inner is None or not is_wrapper(file)))
         inner = inner or code
         importing = importing or file == "<frozen importlib._bootstrap>"
-        caller = frame.f_back
         # What a library has written itself has no lines of its own: it is named by who calls it.
-        if is_users(file) and not (is_generated(file) and caller is not None and not is_loop(caller.f_code)):
-            return Place(code, frame.f_lasti if held is None else held, inner, importing, ours)
-        frame, held = caller, None
+        if is_users(file) and (caller is None or caller[0].co_filename == file or not is_generated(file)):
+            return Place(code, instruction if held is None else held, inner, importing, ours)
+        held = None
     return Place(None, 0, inner, importing, ours) if inner is not None else None
 
 
-def _opname(frame: FrameType) -> str:
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+def _opname(code: CodeType, instruction: int) -> str:
+    return dis.opname[code.co_code[instruction]]
 
 
-def _held_before(frame: FrameType) -> int:
-    """Return the last instruction that may have held the interpreter's lock until where a frame is now."""
-    instruction = frame.f_lasti
-    *earlier, last = takewhile(lambda each: each.offset <= instruction, dis.get_instructions(frame.f_code))
+def _held_before(code: CodeType, instruction: int) -> int:
+    """Return the last instruction that may have held the interpreter's lock until this one."""
+    *earlier, last = takewhile(lambda each: each.offset <= instruction, dis.get_instructions(code))
     since = [last]
     for each in reversed(earlier):
         # The call that makes a coroutine, which is then awaited, gives no turn.
