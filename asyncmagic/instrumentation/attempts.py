@@ -14,6 +14,7 @@ from asyncmagic.instrumentation.places import calling_place
 from asyncmagic.instrumentation.request import Request
 from asyncmagic.tracing import semconv
 from asyncmagic.tracing.model import Attributes, Kind, Span, Trace
+from asyncmagic.tracing.redaction import read_secrets
 from asyncmagic.tracing.tracer import Tracer
 
 _MOST_FAILED = 512
@@ -49,6 +50,7 @@ class Attempts(Watcher):
             self.is_on = False
             self._failed.clear()
             self._failing = None
+            read_secrets()
             self.tracer.remove_source(self)
 
     def collect(self, trace: Trace) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, Handle, TimerHandle, base_events
+import logging
+from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from asyncmagic.instrumentation.cancels import Gathering
 from asyncmagic.instrumentation.dating import Dating, noting_posts
@@ -21,6 +21,8 @@ from asyncmagic.instrumentation.hooks import (
     may_be_first,
 )
 from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog, TaskRecord
+
+logger = logging.getLogger("asyncmagic")
 
 
 class _Watched(Handle):
@@ -46,12 +48,14 @@ for plain, watched in _WATCHED.items():
     # In logs and debuggers it passes for what it is otherwise.
     watched.__name__ = plain.__name__
 
-#: What runs such handles, by their loops.
-_runners: WeakKeyDictionary[AbstractEventLoop, Callable[[Handle], None]] = WeakKeyDictionary()
-
 
 def _run(handle: Any) -> None:
-    _runners.get(handle._loop, Handle._run)(handle)
+    _runner(handle._loop._process_events)(handle)
+
+
+def _runner(process_events: Any) -> Callable[[Handle], object]:
+    """Return what runs the handles of a loop with such a `_process_events`."""
+    return getattr(process_events, "run", Handle._run)
 
 
 def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
@@ -105,6 +109,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
 
     def close() -> None:
         close_before()
+        stop()
         log.close()
 
     ready_handles = catch_up(loop, log)
@@ -117,7 +122,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
                 Step(step, handle._callback, now()), handle._args, loop, handle._context
             )
     methods: dict[str, Callable[..., Any]] = {"call_soon": call_soon, "close": close}
-    if isinstance(loop, base_events.BaseEventLoop):
+    if _calls_process_events(type(loop)):
         methods |= _watch_callbacks(loop, log)
     replacements = Replacements(loop, methods)
     factory_hook = FactoryHook(loop, log)
@@ -126,23 +131,33 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         nonlocal is_watching
         is_watching = False
         if (watched := log.loop()) is not None:
-            _runners.pop(watched, None)
             replacements.remove(watched)
             factory_hook.remove(watched)
 
     return stop
 
 
+def _calls_process_events(kind: type) -> bool:
+    """Whether loops of that kind go on as asyncio's own do: those of GUI toolkits inherit from these, and do not."""
+    return _calls(kind, "run_forever", "_run_once") and _calls(kind, "_run_once", "_process_events")
+
+
+def _calls(kind: type, method: str, name: str) -> bool:
+    code = getattr(getattr(kind, method, None), "__code__", None)
+    return code is not None and name in code.co_names
+
+
 def _watch_callbacks(loop: Any, log: TaskLog) -> dict[str, Callable[..., Any]]:
     """Return the methods by which callbacks are timed, and what came to a loop while it was held is dated."""
     dating, ready = Dating(loop, log), loop._ready
     process_before = loop._process_events
+    run_before = _runner(process_before)
     mark, now, threshold = log.mark, log.now, log.tracer.blocking_threshold
 
     def run(handle: Any) -> None:
         mark[0] = start = now()
         try:
-            dating.run(handle)
+            dating.run(handle, run_before)
         finally:
             end = now()
             if end - start > threshold and mark[0] == start:
@@ -152,6 +167,15 @@ def _watch_callbacks(loop: Any, log: TaskLog) -> dict[str, Callable[..., Any]]:
     def process_events(happened: Any) -> None:
         start = now()
         process_before(happened)
+        if log.is_closed:
+            return
+        try:
+            watch(happened, start)
+        except Exception:
+            log.close()
+            logger.exception("the callbacks of a loop are not watched any more; your code is not affected")
+
+    def watch(happened: Any, start: float) -> None:
         if dating.late:
             dating.forget()
         if log.seen:
@@ -166,5 +190,5 @@ def _watch_callbacks(loop: Any, log: TaskLog) -> dict[str, Callable[..., Any]]:
         if start > log.due:
             log.put_off(start)
 
-    _runners[loop] = run
+    process_events.run = run  # type: ignore[attr-defined]
     return {"_process_events": process_events, "call_soon_threadsafe": noting_posts(loop, log)}

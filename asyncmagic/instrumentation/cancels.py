@@ -6,7 +6,9 @@ import asyncio
 import os
 import sys
 from asyncio import tasks
+from collections import deque
 from gc import get_referents
+from itertools import islice
 from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,6 +31,8 @@ _CALLERS = {
     ("_backends/_asyncio.py", "CancelScope._deliver_cancellation"): "cancel scope",
 }
 #: Below these the stack is the loop's.
+#: How many of the last callbacks in the queue are looked at.
+_LAST = 8
 _LOOP = {"run_once", "_run_once", "_run"}
 
 
@@ -64,12 +68,11 @@ class Cancels:
 
     def _group(self, task: asyncio.Task[Any]) -> str:
         """Return who cancelled a task that has just ended, if its task group did."""
-        # What is to be called because it ended is the last in the queue.
-        for handle in reversed(getattr(task.get_loop(), "_ready", ())):
-            if not handle._args or handle._args[0] is not task:
-                break
+        # What is to be called because it ended is the last in the queue, but for what other threads have sent.
+        queue: deque[Any] = getattr(task.get_loop(), "_ready", deque()).copy()
+        for handle in islice(reversed(queue), _LAST):
             group = getattr(handle._callback, "__self__", None)
-            if isinstance(group, _Group) and group._aborting:
+            if isinstance(group, _Group) and handle._args[:1] == (task,) and group._aborting:
                 return self._who.get(group._parent_task) or "task group"
         return ""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import threading
 from asyncio import Handle
 from collections.abc import Callable, Sequence
-from contextvars import Context
+from contextlib import suppress
 from typing import Any
 
 from asyncmagic.instrumentation.hooks import Step
@@ -28,10 +29,12 @@ class Dating:
     def date_posted(self, start: float) -> None:
         """Date what other threads had sent until the iteration began, at `start`."""
         posted = self._log.posted
-        for _ in range(len(posted)):
-            handle, when = posted.popleft()
-            if start - when > _LATE:
-                self.late[id(handle)] = handle, when, _MOST_BETWEEN
+        # Another thread may end the tracing, which empties it.
+        with suppress(IndexError):
+            for _ in range(len(posted)):
+                handle, when = posted.popleft()
+                if start - when > _LATE:
+                    self.late[id(handle)] = handle, when, _MOST_BETWEEN
 
     def date_happened(self, happened: Sequence[tuple[Any, int]]) -> None:
         """Date what waits for the file descriptors that were seen to be ready while the loop was held.
@@ -63,14 +66,14 @@ class Dating:
         for key in self.late.keys() - queued:
             del self.late[key]
 
-    def run(self, handle: Handle) -> None:
-        """Run a handle as of when its time came, if it was late, and date what it asks for."""
+    def run(self, handle: Handle, run: Callable[[Handle], object] = Handle._run) -> None:
+        """Run a handle, by `run`, as of when its time came, if it was late, and date what it asks for."""
         _, when, between = self.late.pop(id(handle), (handle, 0.0, -1))
         if between < 0:
-            handle._run()
+            run(handle)
             return
         known, mark, began = len(self._ready), self._log.mark[0], self._log.now()
-        handle._run()
+        run(handle)
         if self._log.mark[0] != mark:
             # It ran the loop, which has dated its own.
             return
@@ -93,14 +96,15 @@ class Dating:
 
 
 def noting_posts(loop: Any, log: TaskLog) -> Callable[..., Handle]:
-    """Return a `call_soon_threadsafe` for the loop that notes when it was called."""
+    """Return a `call_soon_threadsafe` for the loop that notes when another thread called it."""
     call_soon_threadsafe_before = loop.call_soon_threadsafe
 
-    def call_soon_threadsafe(callback: Callable[..., object], *args: Any, context: Context | None = None) -> Handle:
+    def call_soon_threadsafe(callback: Callable[..., object], *args: Any, **options: Any) -> Handle:
         # The time first: the loop may wake up before this thread gets the interpreter's lock back.
         asked = log.now()
-        handle: Handle = call_soon_threadsafe_before(callback, *args, context=context)
-        log.posted.append((handle, asked))
+        handle: Handle = call_soon_threadsafe_before(callback, *args, **options)
+        if threading.get_ident() != log.thread and not log.is_closed:
+            log.posted.append((handle, asked))
         return handle
 
     return call_soon_threadsafe

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial, wraps
 from types import ModuleType
@@ -110,7 +110,7 @@ def _async_single(sends: _Sends, original: Callable[..., Awaitable[Any]]) -> Cal
         try:
             sending.response = response = await original(self, request)
         finally:
-            sending.note.leave(request)
+            sending.leave(request)
         return response
 
     return send_single_request
@@ -128,7 +128,7 @@ def _sync_single(sends: _Sends, original: Callable[..., Any]) -> Callable[..., A
         try:
             sending.response = response = original(self, request)
         finally:
-            sending.note.leave(request)
+            sending.leave(request)
         return response
 
     return send_single_request
@@ -145,7 +145,7 @@ class _Sending:
         #: The latest of each.
         self.request = request
         self.response: Any = None
-        self.note: _Note
+        self.note: _Note | None = None
 
     def __enter__(self) -> None:
         self._before = _sending.get()
@@ -155,7 +155,14 @@ class _Sending:
         _sending.set(self._before)
         if error is not None and self.sends is not None:
             self.sends.raised(self, error)
-        self.sends = None  # a task that was started meanwhile has a copy of this context
+        # A task that was started meanwhile has a copy of this context.
+        self.sends = self.request = self.response = self.note = None
+
+    def leave(self, request: Any) -> None:
+        """Take back what the transport was given with a request, if it can be; also where tracing has ended."""
+        if self.note is not None:
+            with suppress(Exception):
+                self.note.leave(request)
 
 
 _sending: ContextVar[_Sending | None] = ContextVar("asyncmagic_httpx_sending", default=None)
@@ -178,8 +185,9 @@ class _Sends(Attempts):
             return None
         if sending.response is not None:
             sending.attempt.follow(sending.response.status_code, _read(request))
-            sending.request = request
-        sending.note = _Note.enter(request.extensions, nothing)
+            sending.request, sending.response = request, None
+        if isinstance(request.extensions, MutableMapping):
+            sending.note = _Note.enter(request.extensions, nothing)
         return sending
 
     @guarded
@@ -218,20 +226,20 @@ class _Note:
 
     __slots__ = ("_extensions", "_nothing", "_senders", "_theirs")
 
-    def __init__(self, extensions: dict[str, Any], nothing: Callable[[], Any]) -> None:
+    def __init__(self, extensions: MutableMapping[str, Any], nothing: Callable[[], Any]) -> None:
         self._extensions = extensions
         self._nothing = nothing
         self._senders = 0
         self._theirs = extensions.get("trace")
 
     def __call__(self, name: str, info: Any) -> Any:
-        if (sending := _sending.get()) is not None:
+        if (sending := _sending.get()) is not None and sending.sends is not None:
             attempt = sending.attempt
             attempt.marks.append((name, attempt.clock()))
         return self._nothing() if self._theirs is None else self._theirs(name, info)
 
     @classmethod
-    def enter(cls, extensions: dict[str, Any], nothing: Callable[[], Any]) -> _Note:
+    def enter(cls, extensions: MutableMapping[str, Any], nothing: Callable[[], Any]) -> _Note:
         """Return the extensions' note, which is put there where there is none."""
         note = extensions.get("trace")
         if type(note) is not cls:

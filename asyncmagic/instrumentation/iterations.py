@@ -176,6 +176,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                     if type(callback) is step or (type(callback) is wake_up and callback.__name__ == "task_wakeup"):
                         task = callback.__self__
                         record = get(id(task))
+                        if record is not None and record.asked >= record.since:
+                            # It stood in the queue itself, until the loop stopped for a while.
+                            asked = record.asked
                 if record is not None:
                     number = record.index
                     if asked - record.since > looked_up and looked(number) != record.since:
@@ -227,6 +230,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         close_before()
         stop()
         log.close()
+        for record in live.values():
+            record.drop()
 
     def report(error: BaseException, handle: Any) -> None:
         source = format_helpers._format_callback_source(handle._callback, handle._args)
@@ -253,10 +258,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         watched: Any = log.loop()
         replacements.remove(watched)
         factory_hook.remove(watched)
-        queue = watched._ready
-        for position, handle in enumerate(queue.copy()):
-            if type(handle) is TaskRecord:
-                queue[position] = handle.take(watched)
+        log.unqueue()
 
     def leave() -> None:
         nonlocal fallback

@@ -106,7 +106,7 @@ def place_of(stack: Stack, listener: CodeType, unseen: float) -> Place | None:
         held = _held_before(*stack[0]) if stack else None
     importing = ours = False
     step = list(takewhile(lambda frame: not is_loop(frame[0]), stack))
-    for (code, instruction), caller in zip(step, [*step[1:], None], strict=True):
+    for (code, instruction), caller in zip(step, [*step, None][1:], strict=True):
         file = code.co_filename
         # Around what the user calls stand wrappers of ours: then what they call is at work.
         ours = ours or (is_ours(file) and (inner is None or not is_wrapper(file)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from asyncio import AbstractEventLoop, events
@@ -23,6 +24,11 @@ from asyncmagic.tracing.tracer import Tracer
 logger = logging.getLogger("asyncmagic")
 
 _watchers: WeakKeyDictionary[Tracer, Watcher] = WeakKeyDictionary()
+#: Held while a loop is hooked or unhooked: others may start and end in other threads meanwhile. What is collected in
+#: the middle of that may make a task, which asks for its loop.
+_opening = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_opening._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -33,7 +39,11 @@ def instrument(tracer: Tracer) -> Iterator[None]:
         watcher = _watchers[tracer] = Watcher(tracer)
     watcher.users += 1
     if watcher.users == 1:
-        watcher.start()
+        try:
+            watcher.start()
+        except BaseException:
+            del _watchers[tracer]
+            raise
     try:
         yield
     finally:
@@ -52,9 +62,6 @@ class Watcher:
         self._logs: WeakKeyDictionary[AbstractEventLoop, TaskLog] = WeakKeyDictionary()
         #: Also those whose loop is gone: they may hold what nobody has collected yet.
         self._open_logs: dict[TaskLog, tuple[TaskSpans, Callable[[], None]]] = {}
-        #: Held while a loop is hooked or unhooked: others may start and end in other threads meanwhile. What is
-        #: collected in the middle of that may make a task, which asks for its loop.
-        self._opening = threading.RLock()
         self._watchdog = Watchdog(self._loops, self._catch_up) if tracer.clock is time.perf_counter_ns else None
 
     def start(self) -> None:
@@ -72,20 +79,20 @@ class Watcher:
         if events._set_running_loop == self._on_running_loop:
             events._set_running_loop = self._set_running_loop
         self.tracer.find_task_span = self.tracer.adopt_task = None
-        with self._opening:
+        with _opening:
             # Whoever hooks a loop right now comes to an end with it; who comes later finds no user.
             pass
         if self._watchdog is not None:
             self._watchdog.stop()
         self.tracer.remove_source(self)
-        with self._opening:
+        with _opening:
             for log, (_, unhook) in list(self._open_logs.items()):
                 unhook()
                 log.close()
 
     def log(self, loop: AbstractEventLoop) -> TaskLog:
         """Return the log of a loop, which is watched from now on, if any is. Call it on that loop's thread."""
-        with self._opening:
+        with _opening:
             log = self._logs.get(loop)
             if log is None:
                 log = self._logs[loop] = TaskLog(self.tracer, loop)
@@ -131,12 +138,13 @@ class Watcher:
             self.collect(trace)
 
     def _on_running_loop(self, loop: AbstractEventLoop | None) -> None:
+        stopped = asyncio._get_running_loop() if loop is None else None
         self._set_running_loop(loop)
-        if loop is None:
-            return
         try:
-            with self._opening:
-                if self.users:
+            with _opening:
+                if loop is not None and self.users:
                     self.log(loop).thread = threading.get_ident()
+                elif stopped is not None and stopped in self._logs:
+                    self._logs[stopped].unqueue()
         except Exception:
-            logger.exception("%r cannot be watched; your code is not affected", loop)
+            logger.exception("%r cannot be watched; your code is not affected", loop or stopped)

@@ -96,8 +96,12 @@ class TaskRecord(ref["asyncio.Task[Any]"]):
     def take(self, loop: AbstractEventLoop) -> asyncio.Handle:
         """Return the handle that this stands for, to be put in its place."""
         handle = asyncio.Handle(self._callback, self._args, loop, self._context)  # type: ignore[arg-type]
-        self._callback = self.argument = self.task = None
+        self.drop()
         return handle
+
+    def drop(self) -> None:
+        """Let go of what the loop was to call."""
+        self._callback = self.argument = self.task = self._context = None
 
     def cancel(self) -> None:
         """Let the loop call nothing, as `asyncio.Handle.cancel`."""
@@ -170,6 +174,7 @@ class TaskLog:
         self.overdue = min(_OVERDUE, tracer.blocking_threshold / 2)
         #: When the loop is to put it off; never, where there is none.
         self.due = inf
+        self.is_closed = False
         self.loop = ref(loop)
         self._packed = array("d")
         self._rows: list[Any] = []
@@ -239,6 +244,7 @@ class TaskLog:
             record.since = born
             record.inherited = inherited
             record._callback = None
+            record.asked = UNKNOWN
             self._rows.extend((above, name, site, None, None, born))
             self._count = index + 1
             self.live[key] = record
@@ -333,9 +339,18 @@ class TaskLog:
             self.due = now + _PUT_OFF
             self.alarm.set(AT_ONCE if self.backlog > BACKLOG else self.overdue)
 
+    def unqueue(self) -> None:
+        """Put handles in place of the records in the loop's queue: whoever drops the loop drops its tasks, too."""
+        loop: Any = self.loop()
+        queue: deque[Any] = getattr(loop, "_ready", deque())
+        for position, handle in enumerate(queue.copy()):
+            if type(handle) is TaskRecord:
+                queue[position] = handle.take(loop)
+
     def close(self) -> None:
         """Have the loop looked at no more."""
         self.due = inf
+        self.is_closed = True
         self.posted.clear()
         if self.alarm is not None:
             self.alarm.close()
@@ -441,6 +456,7 @@ class TaskLog:
         record = TaskRecord(task, self._on_gone)
         record.index, record.key, record.since, record.inherited = self._count, id(task), born, inherited
         record._callback = None
+        record.asked = UNKNOWN
         self._rows.extend((above, name, site, None, None, born))
         self._count += 1
         self.live[record.key] = record

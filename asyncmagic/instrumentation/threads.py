@@ -252,9 +252,8 @@ def _unwrapped(function: _Function, arguments: tuple[Any, ...]) -> Any:
     while isinstance(function, partial):
         arguments = (*function.args, *arguments)
         function = function.func
-    passes_on = (
-        isinstance(getattr(function, "__self__", None), Context)
-        or getattr(function, "__name__", None) == "_process_chunk"
+    passes_on = isinstance(getattr(function, "__self__", None), Context) or (
+        getattr(function, "__name__", "") == "_process_chunk" and function.__module__ == "concurrent.futures.process"
     )
     return _unwrapped(arguments[0], arguments[1:]) if passes_on and arguments else function
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import lru_cache
 
 MASK = "***"
@@ -23,7 +24,7 @@ _LOOKS_SECRET = re.compile(
     | (?<=bot)\d{{6,}}:[\w-]{{20,}}
     | (?<=/services/)T\w+/B\w+/\w+ | (?<=/webhooks/)\d+/[\w-]{{8,}}
     | (?i:(?<=bearer\ )|(?<=basic\ ))[\w.~+/*=-]{{6,}}
-    | (?P<name>[?&](?:(?i:code)|[\w.%-]*?{_SECRET_WORD}[\w.%-]*)=)[^&\s'"]+
+    | (?P<name>[?&](?:(?i:code)|[\w.%-]{{0,64}}?{_SECRET_WORD}[\w.%-]{{0,64}})=)[^&\s'"]+
     | (?i:(?<=api.key=)|(?<=apikey=)|(?<=token=)|(?<=secret=)|(?<=password=)|(?<=signature=))[^&\s'"]+
     | (?<=://)[^/\s@]+(?=@)
     """,
@@ -50,7 +51,7 @@ def is_secret(name: str) -> bool:
 
 def redact(text: str) -> str:
     """Return the text with everything masked that is known to be a secret or looks like a key."""
-    _read()
+    read_secrets()
     return mask(text)
 
 
@@ -62,14 +63,14 @@ def mask(text: str) -> str:
     return _LOOKS_SECRET.sub(rf"\g<name>{MASK}", text)
 
 
-def _read() -> None:
+def read_secrets() -> None:
+    """Read what is to be remembered, so that nothing of its requests is held any more."""
     while _unread:
-        try:
-            values = [value for value in _unread.popleft() if len(value) >= 6]
-        except Exception:  # another thread was quicker, or headers of a client's own are not what they should be
-            continue
-        for value in values:
-            _known.pop(value, None)
-            _known[value] = None
+        # Another thread may be quicker, or headers of a client's own not be what they should.
+        with suppress(Exception):
+            for value in _unread.popleft():
+                if len(value) >= 6:
+                    _known.pop(value, None)
+                    _known[value] = None
     while len(_known) > _MOST:
         _known.pop(next(iter(_known)), None)

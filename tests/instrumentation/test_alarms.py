@@ -228,3 +228,23 @@ def test_a_loop_that_is_closed_keeps_no_descriptor(kind: str) -> None:
                 asyncio.run(nothing(), debug=kind == "debug")
             assert descriptors() == before
         tracer.end_trace(trace)
+
+
+def test_where_no_thread_can_be_started_the_next_trace_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def cell() -> list[str]:
+        tracer = Tracer()
+        with monkeypatch.context() as system, pytest.raises(RuntimeError, match="new thread"):
+            system.setattr(threading.Thread, "start", no_thread)
+            with instrument(tracer):
+                pass
+        with instrument(tracer):
+            trace = tracer.start_trace("cell")
+            with tracer.use(trace.root):
+                await asyncio.create_task(asyncio.sleep(0), name="seen")
+            tracer.end_trace(trace)
+        return [span.name for span in trace.spans]
+
+    assert asyncio.run(cell()) == ["cell", "seen"]

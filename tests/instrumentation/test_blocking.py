@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import asyncmagic
-from asyncmagic.instrumentation.looks import Place, shares
+from asyncmagic.instrumentation.looks import Place, shares, stack_of
 from asyncmagic.instrumentation.loop import _watchers, instrument
 from asyncmagic.simulator import serve
 from asyncmagic.tracing import Span, Trace, Tracer
@@ -639,3 +639,44 @@ def test_the_watching_thread_and_the_collectors_hook_go_away() -> None:
     traced(main)
     assert gc.callbacks == before
     assert not any(thread.name == "asyncmagic-watchdog" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("file", ["<string>", "<command-1>"])
+def test_code_that_was_typed_somewhere_is_named_by_its_own_lines(file: str) -> None:
+    source = """
+import time
+
+def inner():
+    time.sleep(0.2)
+
+async def outer():
+    inner()
+"""
+    space: dict[str, Any] = {}
+    exec(compile(source, file, "exec"), space)
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(space["outer"]())
+
+    assert [block.name for block in blocks(traced(main))] == [f"{file}:5 inner"]
+
+
+def test_a_stack_is_that_of_the_thread() -> None:
+    ready, done = threading.Event(), threading.Event()
+
+    def inner() -> None:
+        ready.set()
+        done.wait()
+
+    def outer() -> None:
+        inner()
+
+    thread = threading.Thread(target=outer)
+    thread.start()
+    ready.wait()
+    time.sleep(0.01)
+    names = [code.co_name for code, _ in stack_of(thread.ident or 0)]
+    done.set()
+    thread.join()
+    assert names[names.index("inner") :] == ["inner", "outer", "run", "_bootstrap_inner", "_bootstrap"]
+    assert stack_of(0) == []

@@ -11,6 +11,8 @@ import logging
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -964,3 +966,55 @@ def test_a_client_that_has_to_say_who_it_is_asks_twice(run: Run, library: Any) -
         ("GET /x", 401),
         ("GET /x", 200),
     ]
+
+
+def test_a_request_that_follows_an_answer_and_fails_has_nothing_of_that_answer(run: Run, library: Any) -> None:
+    def answer(request: Any) -> Any:
+        if request.url.path == "/old":
+            return library.Response(302, headers={"location": "http://there/new", "x-request-id": "first"})
+        raise library.ConnectError("refused", request=request)
+
+    async def main() -> None:
+        async with client(library, answer, follow_redirects=True) as web:
+            with pytest.raises(library.ConnectError):
+                await web.get("http://there/old")
+
+    run(main)
+    old, new = (span["attributes"] for span in run.spans)
+    assert old["http.response.status_code"] == 302
+    assert not {"http.response.status_code", "asyncmagic.request_id"} & new.keys()
+
+
+def test_a_task_started_while_a_request_is_sent_keeps_neither_it_nor_its_answer(run: Run, library: Any) -> None:
+    async def main() -> None:
+        tasks = []
+
+        async def on_request(_: Any) -> None:
+            tasks.append(asyncio.create_task(asyncio.sleep(60)))
+
+        answer = partial(library.Response, 200)
+        async with client(library, lambda _: answer(), event_hooks={"request": [on_request]}) as web:
+            response = await web.get("http://there/any")
+        gone = weakref.ref(response), weakref.ref(response.request)
+        del response
+        gc.collect()
+        assert [one() for one in gone] == [None, None]
+        tasks[0].cancel()
+
+    run(main)
+
+
+def test_a_transport_may_put_extensions_in_place_that_cannot_be_changed(run: Run, library: Any) -> None:
+    def answer(request: Any) -> Any:
+        request.extensions = MappingProxyType(dict(request.extensions))
+        return library.Response(200, text="fine")
+
+    async def main() -> None:
+        async with client(library, answer) as web:
+            assert (await web.get("http://there/one")).text == "fine"
+            request = web.build_request("GET", "http://there/two")
+            request.extensions = MappingProxyType({})
+            assert (await web.send(request)).text == "fine"
+
+    run(main)
+    assert [span["outcome"] for span in run.spans] == ["done", "done"]

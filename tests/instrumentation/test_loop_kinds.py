@@ -19,7 +19,7 @@ from asyncmagic.instrumentation import tasklog
 from asyncmagic.instrumentation.loop import instrument
 from asyncmagic.tracing import Trace, Tracer
 from tests.conftest import VirtualLoop
-from tests.instrumentation.test_loop import named, states, traced, tree
+from tests.instrumentation.test_loop import MS, named, states, traced, tree
 
 eager = getattr(asyncio, "eager_task_factory", None)
 needs_eager_tasks = pytest.mark.skipif(eager is None, reason="eager tasks came with Python 3.12")
@@ -341,6 +341,85 @@ def test_tasks_that_wait_for_their_first_turn_stay_one_each_where_the_loop_chang
     assert len(trace.spans) == 4
     assert tree(trace) == TREE
     assert outcomes(trace) == ["done"] * 4
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_loop_that_is_left_with_tasks_in_its_queue_is_not_kept(is_closed: bool, debug: bool) -> None:
+    async def spin() -> None:
+        for _ in range(1_000_000):
+            await asyncio.sleep(0)
+
+    async def body() -> weakref.ref[Any]:
+        task = asyncio.create_task(spin())
+        await asyncio.sleep(0.01)
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        return weakref.ref(task)
+
+    def left() -> list[weakref.ref[Any]]:
+        loop = asyncio.new_event_loop()
+        loop.set_debug(debug)
+        task = loop.run_until_complete(body())
+        if is_closed:
+            loop.close()
+        else:
+            # Otherwise a loop says that it was not closed.
+            loop._closed = True  # type: ignore[attr-defined]
+            loop._close_self_pipe()  # type: ignore[attr-defined]
+        return [task, weakref.ref(loop)]
+
+    tracer = Tracer()
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            gone = left()
+            deadline = time.monotonic() + 5
+            while any(one() for one in gone) and time.monotonic() < deadline:
+                # The thread that watches may be looking at the loop just now.
+                time.sleep(0.01)
+                gc.collect()
+            assert [one() for one in gone] == [None, None]
+        tracer.end_trace(trace)
+
+
+def test_a_task_that_is_queued_while_its_loop_stands_still_is_ready_all_the_time(loop: VirtualLoop) -> None:
+    async def spin() -> None:
+        for _ in range(9):
+            await asyncio.sleep(0)
+
+    async def begin() -> asyncio.Task[None]:
+        return asyncio.create_task(spin(), name="spinning")
+
+    tracer = Tracer(clock=loop.clock)
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            task = loop.run_until_complete(begin())
+            loop._now += 1000 * MS
+            loop.run_until_complete(task)
+        tracer.end_trace(trace)
+    assert states(named(trace, "spinning")) == [(0, 1000, "ready", None)]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_loop_whose_methods_take_less_works_as_without_us(debug: bool) -> None:
+    class Plain(asyncio.SelectorEventLoop):
+        def call_soon_threadsafe(self, callback: Any, *args: Any) -> Any:  # type: ignore[override]
+            return super().call_soon_threadsafe(callback, *args)
+
+    async def body(_: Tracer) -> None:
+        assert await asyncio.wait_for(asyncio.to_thread(sum, [2, 3]), 5) == 5
+
+    def run(main: Coroutine[Any, Any, Trace]) -> Trace:
+        loop = Plain()
+        loop.set_debug(debug)
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    traced_for_real(run, body)
 
 
 def test_what_was_posted_to_a_loop_that_is_closed_is_not_kept() -> None:

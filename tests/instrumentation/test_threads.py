@@ -262,3 +262,14 @@ def test_outside_of_a_trace_and_afterwards_nothing_is_hooked() -> None:
     assert (ThreadPoolExecutor.submit, threading.Thread.start, ProcessPoolExecutor.submit) == before
     asyncio.run(asyncio.to_thread(work))
     assert trace.spans == spans
+
+
+def _process_chunk(chunk: list[int]) -> int:
+    return sum(chunk)
+
+
+def test_a_function_of_the_users_that_is_called_like_one_of_pythons_keeps_its_name() -> None:
+    async def main(_: Tracer) -> None:
+        await asyncio.to_thread(_process_chunk, [1, 2])
+
+    assert [row[:2] for row in rows(traced(main))] == [("thread", "_process_chunk")]
