@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import gc
 import os
 import re
 import sys
@@ -11,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, chain, pairwise, repeat, starmap, takewhile
+from itertools import accumulate, chain, compress, pairwise, repeat, starmap, takewhile
 from operator import attrgetter, is_not
 from types import CodeType
 from typing import Any, NamedTuple
@@ -83,12 +84,20 @@ Stack = Sequence[tuple[CodeType, int]]
 def stack_of(thread: int) -> Stack:
     """Return the stack of a thread, as it is at one moment.
 
-    Without a line of Python in between: the thread may not go on before its last frame has been read. CPython 3.11
-    crashes where a frame's caller is asked for that is gone.
+    Without a line of Python in between, nor a garbage collection, which calls some: if the thread went on while a
+    frame of its is made an object, CPython 3.11 would crash (python/cpython#106883 is of that kind).
     """
-    frame: Iterator[Any] = map(dict.get, starmap(sys._current_frames, [()]), [thread])
+    once: list[tuple[()]] = [()]
+    was_enabled: list[bool] = []
+    frame: Iterator[Any] = map(dict.get, starmap(sys._current_frames, once), [thread])
     frames = takewhile(partial(is_not, None), accumulate(chain(frame, repeat("f_back")), getattr))
-    return list(map(attrgetter("f_code", "f_lasti"), frames))
+    steps: Iterator[Any] = chain(
+        map(was_enabled.append, starmap(gc.isenabled, once)),
+        starmap(gc.disable, once),
+        map(attrgetter("f_code", "f_lasti"), frames),
+        starmap(gc.enable, compress(once, was_enabled)),
+    )
+    return list(filter(None, steps))
 
 
 def place_of(stack: Stack, listener: CodeType, unseen: float) -> Place | None:

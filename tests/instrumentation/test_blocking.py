@@ -661,6 +661,17 @@ async def outer():
     assert [block.name for block in blocks(traced(main))] == [f"{file}:5 inner"]
 
 
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_looking_at_a_stack_leaves_the_garbage_collector_as_it_was(is_enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        assert stack_of(threading.get_ident())
+        assert gc.isenabled() is is_enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
 def test_a_stack_is_that_of_the_thread() -> None:
     ready, done = threading.Event(), threading.Event()
 
