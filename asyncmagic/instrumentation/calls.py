@@ -7,6 +7,7 @@ import logging
 from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from contextvars import Context
+from types import FunctionType
 from typing import Any
 
 from asyncmagic.instrumentation.cancels import Gathering
@@ -55,7 +56,9 @@ def _run(handle: Any) -> None:
 
 def _runner(process_events: Any) -> Callable[[Handle], object]:
     """Return what runs the handles of a loop with such a `_process_events`."""
-    return getattr(process_events, "run", Handle._run)
+    run = getattr(process_events, "run", None)
+    # A mock in its place would have anything, and run nothing.
+    return run if isinstance(run, FunctionType) else Handle._run
 
 
 def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:

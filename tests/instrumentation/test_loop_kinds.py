@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -420,6 +421,19 @@ def test_a_loop_whose_methods_take_less_works_as_without_us(debug: bool) -> None
             loop.close()
 
     traced_for_real(run, body)
+
+
+def test_a_loop_with_a_mock_in_it_runs_on() -> None:
+    def run(main: Coroutine[Any, Any, Trace]) -> Trace:
+        loop = asyncio.new_event_loop()
+        loop.set_debug(True)
+        loop._process_events = Mock()  # type: ignore[attr-defined]
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            loop.close()
+
+    assert tree(traced_for_real(run)) == TREE
 
 
 def test_what_was_posted_to_a_loop_that_is_closed_is_not_kept() -> None:
