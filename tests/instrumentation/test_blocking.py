@@ -37,7 +37,7 @@ HUGE = json.dumps([1] * 5_000_000)
 EXPONENT = 3_000_000
 
 
-def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
+def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]], *, debug: bool = False) -> Trace:
     """Run `main(tracer)` as the body of a traced cell, in real time."""
     tracer = Tracer()
 
@@ -49,7 +49,7 @@ def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]]) -> Trace:
             tracer.end_trace(trace)
             return trace
 
-    return asyncio.run(cell())
+    return asyncio.run(cell(), debug=debug)
 
 
 def blocks(trace: Trace) -> list[Span]:

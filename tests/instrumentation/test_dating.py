@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from asyncmagic.instrumentation.loop import instrument
-from asyncmagic.tracing import Trace, Tracer
+from asyncmagic.tracing import Tracer
 from asyncmagic.tracing.semconv import BLOCKED_BY
+from tests.instrumentation.test_blocking import traced
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the selector can be asked from outside on Linux alone")
 engines = pytest.mark.parametrize("debug", [False, True], ids=["by iterations", "by calls"])
@@ -25,21 +25,6 @@ engines = pytest.mark.parametrize("debug", [False, True], ids=["by iterations", 
 COMES, HELD = 0.1, (0.05, 0.35)
 
 Waiter = Callable[[], Awaitable[Any]]
-
-
-def traced(main: Callable[[Tracer], Awaitable[Any]], *, debug: bool) -> Trace:
-    tracer = Tracer()
-
-    async def cell() -> Trace:
-        asyncio.get_running_loop().slow_callback_duration = 60
-        with instrument(tracer):
-            trace = tracer.start_trace("cell")
-            with tracer.use(trace.root):
-                await main(tracer)
-            tracer.end_trace(trace)
-        return trace
-
-    return asyncio.run(cell(), debug=debug)
 
 
 def ready_at(waiter: Waiter, *, debug: bool) -> float:
