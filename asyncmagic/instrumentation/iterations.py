@@ -80,8 +80,13 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     def call_soon(callback: Any, argument: Any = nothing, *more: Any, context: Context | None = None) -> Any:
         kind = type(callback)
         if kind is step:
-            asked, task = now(), callback.__self__
-            record = get(id(task)) or register(task, context, asked)
+            task = callback.__self__
+            if (record := get(id(task))) is None:
+                asked = now()
+                record = register(task, context, asked)
+            else:
+                # A step asks for the next one: that was ready from the start, and the clock is dear.
+                asked = mark[0] or now()
         elif kind is wake_up and callback.__name__ == "task_wakeup":
             asked, task = now(), callback.__self__
             record = get(id(task))
@@ -214,13 +219,16 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 if record is not None:
                     note((number, asked, start, end))
                     record.since = end
-                    if task.done() and record.key in live:
+                    if record._callback is None and task.done() and record.key in live:
                         finish(record, task)
                 elif end - start > threshold and mark[0] == start:
                     log.hold(start, end, handle)
                 start = end
             if len(steps) > CHUNK:
                 log.pack()
+            if start > log.due:
+                # Many short steps are no long one.
+                put_off(start)
         mark[0] = 0.0
         if late:
             dating.forget()

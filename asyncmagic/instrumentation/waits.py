@@ -6,24 +6,16 @@ import asyncio
 import os
 import re
 from asyncio import tasks
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import closing
 from gc import get_referents
-from types import AsyncGeneratorType, CodeType, FrameType, GeneratorType
-from typing import Any, NamedTuple
+from types import AsyncGeneratorType, CodeType, GeneratorType
+from typing import Any
 
 from asyncmagic.instrumentation.awaited import awaited
 from asyncmagic.instrumentation.places import is_cell, is_users, library, line_at
 from asyncmagic.instrumentation.processes import pool_of
 from asyncmagic.tracing.tracer import Tracer
-
-
-class _Suspended(NamedTuple):
-    """A generator, as a coroutine would show it."""
-
-    cr_code: CodeType
-    cr_frame: FrameType | None
-    cr_await: Any
 
 
 async def _coroutine() -> None: ...
@@ -33,22 +25,19 @@ async def _generator() -> AsyncGenerator[None]:
     yield
 
 
-def _first_held(awaitable: Any) -> Any:
-    return get_referents(awaitable)[0]
-
-
-#: What stands between coroutines, and how to get to the next: the `__await__` of a coroutine, which libraries await in
-#: its place; generators; and the steps of those.
-_INSIDE: dict[type, Callable[[Any], Any]] = {
-    AsyncGeneratorType: lambda it: _Suspended(it.ag_code, it.ag_frame, it.ag_await),
-    GeneratorType: lambda it: _Suspended(it.gi_code, it.gi_frame, it.gi_yieldfrom),
-}
+#: What stands between the coroutines and generators of a chain: the `__await__` of a coroutine, which libraries await
+#: in its place, and the steps of asynchronous generators. Each holds the next first.
+_BETWEEN: set[type] = set()
 with closing(_coroutine()) as _example:
     _Coroutine: Any = type(_example)
-    _INSIDE[type(_example.__await__())] = _first_held
+    _BETWEEN.add(type(_example.__await__()))
 for _step in (_generator().asend(None), _generator().aclose(), anext(_generator(), None)):
-    _INSIDE[type(_step)] = _first_held
+    _BETWEEN.add(type(_step))
     _step.close()
+
+#: How coroutines and generators call their frame and what they await; other compilers' coroutines do as Python's.
+_PARTS = {AsyncGeneratorType: ("ag_frame", "ag_await"), GeneratorType: ("gi_frame", "gi_yieldfrom")}
+_PARTS_OF_COROUTINE = "cr_frame", "cr_await"
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
@@ -119,17 +108,24 @@ class Waits:
         """Return the number of what the suspended `task` waits for, 0 if it cannot be told; on the loop's thread."""
         key: list[int | str] = []
         add, known = key.append, self._is_users
-        coroutine: Any = task.get_coro()
+        awaitable: Any = task.get_coro()
         try:
+            # Written out, since every chunk of a stream comes through a dozen of these.
             while True:
-                if (kind := type(coroutine)) is not _Coroutine:
-                    if kind in _INSIDE:
-                        coroutine = _INSIDE[kind](coroutine)
-                        continue
-                    if not hasattr(coroutine, "cr_code"):
-                        # A future's iterator: the end of what can be followed.
-                        break
-                code = coroutine.cr_code
+                if (kind := type(awaitable)) is _Coroutine:
+                    code, following = awaitable.cr_code, awaitable.cr_await
+                elif kind is AsyncGeneratorType:
+                    code, following = awaitable.ag_code, awaitable.ag_await
+                elif kind in _BETWEEN:
+                    awaitable = get_referents(awaitable)[0]
+                    continue
+                elif kind is GeneratorType:
+                    code, following = awaitable.gi_code, awaitable.gi_yieldfrom
+                elif hasattr(awaitable, "cr_code"):
+                    code, following = awaitable.cr_code, awaitable.cr_await
+                else:
+                    # A future's iterator: the end of what can be followed.
+                    break
                 number = id(code)
                 add(number)
                 try:
@@ -138,8 +134,9 @@ class Waits:
                     is_users = self._meet(code)
                 # Of a library only the function counts; asking for a frame makes it an object.
                 if is_users:
-                    add(coroutine.cr_frame.f_lasti)
-                coroutine = coroutine.cr_await
+                    frame = awaitable.cr_frame if kind not in _PARTS else getattr(awaitable, _PARTS[kind][0])
+                    add(frame.f_lasti)
+                awaitable = following
         except Exception:
             # A foreign awaitable: the end of what can be followed.
             pass
@@ -158,14 +155,15 @@ class Waits:
 
     def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
         chain: list[_Place] = []
-        coroutine: Any = task.get_coro()
+        awaitable: Any = task.get_coro()
         while True:
-            while type(coroutine) in _INSIDE:
-                coroutine = _INSIDE[type(coroutine)](coroutine)
-            if getattr(coroutine, "cr_frame", None) is None:
+            while type(awaitable) in _BETWEEN:
+                awaitable = get_referents(awaitable)[0]
+            frame_part, await_part = _PARTS.get(type(awaitable), _PARTS_OF_COROUTINE)
+            if (frame := getattr(awaitable, frame_part, None)) is None:
                 break
-            chain.append((coroutine.cr_code, coroutine.cr_frame.f_lasti))
-            coroutine = coroutine.cr_await
+            chain.append((frame.f_code, frame.f_lasti))
+            awaitable = getattr(awaitable, await_part)
         leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)
         if not isinstance(leaf, str):
             leaf = pool_of(future)
