@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from contextvars import Context
@@ -21,7 +22,7 @@ from asyncmagic.instrumentation.hooks import (
     is_step,
     may_be_first,
 )
-from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, TaskLog, TaskRecord
+from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, UNKNOWN, TaskLog, TaskRecord
 
 logger = logging.getLogger("asyncmagic")
 
@@ -67,6 +68,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     Of a loop of asyncio's own kind callbacks are watched too, and what comes while it is held.
     """
     is_watching = True
+    #: By the index of a task: the first number, the ready time and the start of its step that is not over.
+    under_way: dict[int, tuple[float, float, float]] = {}
     call_soon_before, close_before = loop.call_soon, loop.close
     live, looked, steps, mark, now, waits = log.live, log.looked, log.steps, log.mark, log.now, log.waits
 
@@ -84,12 +87,13 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             log.put_off(start)
         if wait:
             log.latest = start, record.index + wait * INDEX
+        under_way[record.index] = record.index + wait * INDEX, ready, start
         try:
             callback(*args)
         finally:
             end = now()
             mark[0] = 0.0
-            steps.extend((record.index + wait * INDEX, ready, start, end))
+            steps.extend((*under_way.pop(record.index), end))
             record.since = end
             if task.done() and record.key in live:
                 log.finish(record, task)
@@ -127,6 +131,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     methods: dict[str, Callable[..., Any]] = {"call_soon": call_soon, "close": close}
     if _calls_process_events(type(loop)):
         methods |= _watch_callbacks(loop, log)
+        methods["_run_once"] = _telling_of_inner(loop, log, under_way)
     replacements = Replacements(loop, methods)
     factory_hook = FactoryHook(loop, log)
 
@@ -138,6 +143,40 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             factory_hook.remove(watched)
 
     return stop
+
+
+def _telling_of_inner(loop: Any, log: TaskLog, under_way: dict[int, tuple[float, float, float]]) -> Callable[[], None]:
+    """Return a `_run_once` for the loop that tells when it is called within a step, as nest_asyncio allows.
+
+    Until it returns, the task of that step waits; it blocks nobody then.
+    """
+    run_once_before = loop._run_once
+    mark, now = log.mark, log.now
+
+    def run_once() -> None:
+        began, task = mark[0], asyncio.current_task(loop)
+        record = log.live.get(id(task)) if began and task is not None else None
+        if record is None:
+            mark[0] = 0.0
+            run_once_before()
+            return
+        index, paused = record.index, now()
+        number, ready, start = under_way.get(index, (0, 0.0, 0.0))
+        if start != began:
+            # It is the step in which the trace began.
+            number, ready, start = index, UNKNOWN, began
+        log.steps.extend((number, ready, start, paused))
+        record.since = log.looked[index] = paused
+        mark[0] = 0.0
+        try:
+            run_once_before()
+        finally:
+            number = index + log.waits.within(sys._getframe(1)) * INDEX
+            mark[0] = resumed = now()
+            under_way[index] = number, resumed, resumed
+            log.latest = resumed, number
+
+    return run_once
 
 
 def _calls_process_events(kind: type) -> bool:

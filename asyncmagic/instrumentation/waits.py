@@ -9,7 +9,7 @@ from asyncio import tasks
 from collections.abc import AsyncGenerator
 from contextlib import closing
 from gc import get_referents
-from types import AsyncGeneratorType, CodeType, GeneratorType
+from types import AsyncGeneratorType, CodeType, FrameType, GeneratorType
 from typing import Any
 
 from asyncmagic.instrumentation.awaited import awaited
@@ -149,6 +149,12 @@ class Waits:
             # Somebody's awaitable does not answer as others do: this wait stays without words.
             return 0
 
+    def within(self, frame: FrameType | None) -> int:
+        """Return the number of what the user's innermost line in `frame` or around it calls, 0 if there is none."""
+        while frame is not None and not is_users(frame.f_code.co_filename):
+            frame = frame.f_back
+        return self._add((id(frame.f_code), frame.f_lasti), [(frame.f_code, frame.f_lasti)], "") if frame else 0
+
     def _meet(self, code: CodeType) -> bool:
         self._codes.append(code)
         return self._is_users.setdefault(id(code), is_users(code.co_filename))
@@ -167,8 +173,13 @@ class Waits:
         leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)
         if not isinstance(leaf, str):
             leaf = pool_of(future)
-        self._chains.append((chain, leaf))
-        number = self._numbers[key] = len(self._chains)
+        return self._add(key, chain, leaf)
+
+    def _add(self, key: _Key, chain: list[_Place], leaf: str) -> int:
+        number = self._numbers.get(key)
+        if number is None:
+            self._chains.append((chain, leaf))
+            number = self._numbers[key] = len(self._chains)
         return number
 
     def words(self, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import logging
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -668,3 +670,61 @@ def test_nest_asyncio(module: str, when: str) -> None:
     assert done.stdout.strip() == str(
         sorted([*once, *[("leaf", "outer", "done")] * 4, *[("outer", "cell", "done")] * 2])
     )
+
+
+INSIDE = """
+import asyncio, time
+import {module} as nest
+from asyncmagic.instrumentation.loop import instrument
+from asyncmagic.tracing import Tracer
+async def leaf():
+    await asyncio.sleep(0.2)
+    time.sleep(0.2)
+async def outer():
+    time.sleep(0.2)
+    asyncio.run(leaf())
+    done = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.2, done.set_result, None)
+    asyncio.get_running_loop().run_until_complete(done)
+    time.sleep(0.2)
+async def cell():
+    tracer = Tracer()
+    with instrument(tracer):
+        trace = tracer.start_trace("cell")
+        with tracer.use(trace.root):
+            tracer.adopt_task(asyncio.current_task(), trace.root)
+            await {awaited}
+        tracer.end_trace(trace)
+    return trace
+nest.apply()
+trace = asyncio.run(cell())
+whole = trace.spans
+print([(span.attributes["code.line.number"], trace[span.parent_id].name) for span in whole if span.kind == "blocked"])
+states = next(span for span in whole if span.name == {name!r}).states
+print([
+    (state, words, round((end - start) / 1e9, 1))
+    for start, end, state, words in states.segments(trace.end)
+    if end - start > 50_000_000
+])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["nest_asyncio", "nest_asyncio2"])
+@pytest.mark.parametrize(("awaited", "name"), [("asyncio.create_task(outer())", "outer"), ("outer()", "cell")])
+def test_a_step_that_runs_the_loop_inside_waits_for_it_and_blocks_before_and_after(
+    module: str, awaited: str, name: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(module)
+    program = tmp_path / "program.py"
+    program.write_text(INSIDE.format(module=module, awaited=awaited, name=name))
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    blocked, states = map(ast.literal_eval, done.stdout.splitlines())
+    assert blocked == [(10, name), (8, "leaf"), (15, name)]
+    assert states == [
+        ("running", None, 0.2),
+        *[("waiting", "asyncio.run(…) (outer:11)", 0.2)] * 2,
+        ("waiting", "asyncio.get_running_loop(…).run_until_complete(…) (outer:14)", 0.2),
+        ("running", None, 0.2),
+    ]
