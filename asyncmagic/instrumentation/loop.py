@@ -9,10 +9,12 @@ import threading
 import time
 from asyncio import AbstractEventLoop, events
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from asyncmagic.instrumentation._patch import patched, when_imported
 from asyncmagic.instrumentation.blocking import Samples, Watchdog
 from asyncmagic.instrumentation.calls import watch_calls
 from asyncmagic.instrumentation.iterations import can_watch, watch_iterations
@@ -63,12 +65,14 @@ class Watcher:
         #: Also those whose loop is gone: they may hold what nobody has collected yet.
         self._open_logs: dict[TaskLog, tuple[TaskSpans, Callable[[], None]]] = {}
         self._watchdog = Watchdog(self._loops, self._catch_up) if tracer.clock is time.perf_counter_ns else None
+        self._patches = ExitStack()
 
     def start(self) -> None:
         if self._watchdog is not None:
             self._watchdog.start()
         self._set_running_loop = events._set_running_loop
         events._set_running_loop = self._on_running_loop
+        self._patches.enter_context(when_imported("uvloop", self._watch_uvloop))
         self.tracer.find_task_span = self.current
         self.tracer.adopt_task = self.adopt
         self.tracer.add_source(self)
@@ -78,6 +82,7 @@ class Watcher:
     def stop(self) -> None:
         if events._set_running_loop == self._on_running_loop:
             events._set_running_loop = self._set_running_loop
+        self._patches.close()
         self.tracer.find_task_span = self.tracer.adopt_task = None
         with _opening:
             # Whoever hooks a loop right now comes to an end with it; who comes later finds no user.
@@ -140,6 +145,10 @@ class Watcher:
     def _on_running_loop(self, loop: AbstractEventLoop | None) -> None:
         stopped = asyncio._get_running_loop() if loop is None else None
         self._set_running_loop(loop)
+        self._see(loop, stopped)
+
+    def _see(self, loop: AbstractEventLoop | None, stopped: AbstractEventLoop | None = None) -> None:
+        """Watch a loop that is about to run on this thread; see to one that has stopped."""
         try:
             with _opening:
                 if loop is not None and self.users:
@@ -148,3 +157,19 @@ class Watcher:
                     self._logs[stopped].unqueue()
         except Exception:
             logger.exception("%r cannot be watched; your code is not affected", loop or stopped)
+
+    @contextmanager
+    def _watch_uvloop(self, uvloop: ModuleType) -> Iterator[None]:
+        """See uvloop's loops, which tell nobody that they run, from when they are made: their first task is, before."""
+        make_before, run_before = uvloop.Loop.__init__, uvloop.Loop.run_forever
+
+        def make(loop: Any, *args: Any, **options: Any) -> None:
+            make_before(loop, *args, **options)
+            self._see(loop)
+
+        def run_forever(loop: Any) -> None:
+            self._see(loop)
+            run_before(loop)
+
+        with patched(uvloop.Loop, "__init__", make), patched(uvloop.Loop, "run_forever", run_forever):
+            yield

@@ -22,6 +22,8 @@ _WRAPPERS = str(Path(__file__).parent) + os.sep
 _STANDARD_LIBRARY = tuple(
     {str(Path(path)) + os.sep for path in (os.path.dirname(os.__file__), sysconfig.get_path("stdlib"))}  # noqa: PTH120
 )
+#: It is compiled, and its files are called as they were where that was done.
+_UVLOOP = "uvloop/"
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _KERNEL = tuple(
     f"{folder}{name}{os.sep}"
@@ -47,7 +49,8 @@ _FRAMES = 8
 def is_users(filename: str) -> bool:
     """Whether the file is the user's: a cell or a project of theirs, not an installed library, not ours."""
     return not (
-        filename.startswith(("<frozen ", _OURS, *_STANDARD_LIBRARY)) or any(part in filename for part in _INSTALLED)
+        filename.startswith(("<frozen ", _UVLOOP, _OURS, *_STANDARD_LIBRARY))
+        or any(part in filename for part in _INSTALLED)
     )
 
 
@@ -75,6 +78,11 @@ def library(filename: str) -> str | None:
 def is_housekeeping(filename: str) -> bool:
     """Whether tasks of that file's coroutines are the kernel's or ours: they are no part of a user's trace."""
     return filename.startswith(_OURS) or any(part in filename for part in _KERNEL)
+
+
+def is_uvloop(filename: str) -> bool:
+    """Whether the file is uvloop's own code."""
+    return filename.startswith(_UVLOOP)
 
 
 @lru_cache(maxsize=4096)

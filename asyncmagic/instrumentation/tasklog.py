@@ -24,7 +24,7 @@ from weakref import ref
 
 from asyncmagic.instrumentation.alarms import AT_ONCE, Alarm
 from asyncmagic.instrumentation.cancels import Cancels
-from asyncmagic.instrumentation.places import describe, is_housekeeping, is_wrapper, library
+from asyncmagic.instrumentation.places import describe, is_housekeeping, is_uvloop, is_wrapper, library
 from asyncmagic.instrumentation.waits import Waits, given_name
 from asyncmagic.tracing.model import Attributes, Span, StateLog
 from asyncmagic.tracing.semconv import LIBRARY
@@ -468,8 +468,9 @@ class TaskLog:
             # By this the loop closes generators that were left before their end.
             return type(coroutine).__name__ == "async_generator_athrow"
         self._codes.append(code)
-        file, name = code.co_filename, code.co_qualname
-        passes = (is_housekeeping(file) and not is_wrapper(file)) or name.startswith("BaseEventLoop.shutdown_")
+        file, name = code.co_filename, _name(coroutine)
+        is_shutdown = name.startswith("Loop.shutdown_" if is_uvloop(file) else "BaseEventLoop.shutdown_")
+        passes = (is_housekeeping(file) and not is_wrapper(file)) or is_shutdown
         self._is_passed_over[id(code)] = passes
         return passes
 

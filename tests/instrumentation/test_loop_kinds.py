@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -72,6 +73,37 @@ def test_uvloop() -> None:
     seen = named(trace, "left").states
     assert seen is not None
     assert [state for _, state, _ in seen] == ["ready", "running", "waiting", "ready", "running", "waiting"]
+
+
+async def blocking() -> None:
+    await asyncio.create_task(leaf(), name="left")
+    time.sleep(0.15)
+
+
+@pytest.mark.parametrize("made", ["by itself", "elsewhere"])
+def test_uvloop_in_another_thread(made: str) -> None:
+    uvloop = pytest.importorskip("uvloop")
+    before = set(vars(uvloop.Loop))
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(blocking())
+
+    async def body(_: Tracer) -> None:
+        if made == "by itself":
+            await asyncio.to_thread(run)
+        else:
+            with closing(uvloop.new_event_loop()) as other:
+                await asyncio.to_thread(other.run_until_complete, blocking())
+
+    trace = traced_for_real(asyncio.run, body)
+    names = {span.span_id: span.name for span in trace.spans}
+    assert [(span.kind, span.name, names[span.parent_id]) for span in trace.spans if span.parent_id is not None] == [
+        ("task", "blocking", "cell"),
+        ("task", "left", "blocking"),
+        ("blocked", f"test_loop_kinds.py:{blocking.__code__.co_firstlineno + 2} blocking", "blocking"),
+    ]
+    assert set(vars(uvloop.Loop)) == before
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile", "afterwards"])
