@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from asyncmagic.instrumentation import INSTRUMENTORS
 from asyncmagic.instrumentation._patch import unwatched
 from asyncmagic.instrumentation.blocking import can_date
+from asyncmagic.instrumentation.calls import sees_callbacks
 from asyncmagic.instrumentation.iterations import can_watch
 from asyncmagic.session import Session
 from asyncmagic.tracing import Tracer
@@ -54,7 +55,7 @@ def _loop() -> Iterator[str]:
     loop: asyncio.AbstractEventLoop | None = asyncio._get_running_loop() or getattr(current, "_loop", None)
     kind = f"{type(loop).__module__}.{type(loop).__qualname__}" if loop is not None else "none yet"
     yield f"ok  event loop: {kind}{', debug mode (slow)' if loop is not None and loop.get_debug() else ''}"
-    if loop is not None and not can_watch(loop):
+    if loop is not None and not can_watch(loop) and not sees_callbacks(type(loop)):
         yield (
             "--  this loop is watched by its `call_soon` alone: tasks and their states are seen as on any other, "
             "a callback that blocks outside of any task is not"

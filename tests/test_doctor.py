@@ -41,6 +41,13 @@ def test_the_stock_loop_hides_nothing(current: Any) -> None:
     assert (said(CALLBACKS), said(READY)) == (False, sys.platform != "linux")
 
 
+def test_a_loop_in_debug_mode_hides_no_callbacks(current: Any) -> None:
+    loop = asyncio.SelectorEventLoop()
+    loop.set_debug(True)
+    current(loop)
+    assert (said(CALLBACKS), said(READY)) == (False, sys.platform != "linux")
+
+
 def test_where_there_is_no_loop_none_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = asyncio.DefaultEventLoopPolicy()
     monkeypatch.setattr(policy, "new_event_loop", lambda: pytest.fail("a loop was made"))

@@ -68,10 +68,9 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     Of a loop of asyncio's own kind callbacks are watched too, and what comes while it is held.
     """
     is_watching = True
-    #: By the index of a task: the first number, the ready time and the start of its step that is not over.
-    under_way: dict[int, tuple[float, float, float]] = {}
     call_soon_before, close_before = loop.call_soon, loop.close
     live, looked, steps, mark, now, waits = log.live, log.looked, log.steps, log.mark, log.now, log.waits
+    under_way = log.under_way
 
     def step(callback: Callable[..., Any], ready: float, *args: Any) -> None:
         task = callback.__self__  # type: ignore[attr-defined]
@@ -129,9 +128,10 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
                 Step(step, handle._callback, now()), handle._args, loop, handle._context
             )
     methods: dict[str, Callable[..., Any]] = {"call_soon": call_soon, "close": close}
-    if _calls_process_events(type(loop)):
+    if sees_callbacks(type(loop)):
         methods |= _watch_callbacks(loop, log)
-        methods["_run_once"] = _telling_of_inner(loop, log, under_way)
+        run_once_before = loop._run_once  # type: ignore[attr-defined]
+        methods["_run_once"] = lambda: run_inside(loop, log, run_once_before)
     replacements = Replacements(loop, methods)
     factory_hook = FactoryHook(loop, log)
 
@@ -145,41 +145,33 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
     return stop
 
 
-def _telling_of_inner(loop: Any, log: TaskLog, under_way: dict[int, tuple[float, float, float]]) -> Callable[[], None]:
-    """Return a `_run_once` for the loop that tells when it is called within a step, as nest_asyncio allows.
-
-    Until it returns, the task of that step waits; it blocks nobody then.
-    """
-    run_once_before = loop._run_once
-    mark, now = log.mark, log.now
-
-    def run_once() -> None:
-        began, task = mark[0], asyncio.current_task(loop)
-        record = log.live.get(id(task)) if began and task is not None else None
-        if record is None:
-            mark[0] = 0.0
-            run_once_before()
-            return
-        index, paused = record.index, now()
+def run_inside(loop: AbstractEventLoop, log: TaskLog, run_once: Callable[[], None]) -> None:
+    """Run an iteration of a loop. Within a step, as nest_asyncio allows it, the task waits for it and blocks nobody."""
+    mark, under_way = log.mark, log.under_way
+    began, mark[0] = mark[0], 0.0
+    # Outside of any step there is none.
+    record = log.live.get(id(asyncio.current_task(loop)))
+    if record is None:
+        run_once()
+        return
+    index = record.index
+    if began:
         number, ready, start = under_way.get(index, (0, 0.0, 0.0))
         if start != began:
-            # It is the step in which the trace began.
+            # Of the step in which the trace began, or which began under another way to watch, no more is known.
             number, ready, start = index, UNKNOWN, began
+        record.since = log.looked[index] = paused = log.now()
         log.steps.extend((number, ready, start, paused))
-        record.since = log.looked[index] = paused
-        mark[0] = 0.0
-        try:
-            run_once_before()
-        finally:
-            number = index + log.waits.within(sys._getframe(1)) * INDEX
-            mark[0] = resumed = now()
-            under_way[index] = number, resumed, resumed
-            log.latest = resumed, number
-
-    return run_once
+    try:
+        run_once()
+    finally:
+        number = index + log.waits.within(sys._getframe(1)) * INDEX
+        mark[0] = resumed = log.now()
+        under_way[index] = number, resumed, resumed
+        log.latest = resumed, number
 
 
-def _calls_process_events(kind: type) -> bool:
+def sees_callbacks(kind: type) -> bool:
     """Whether loops of that kind go on as asyncio's own do: those of GUI toolkits inherit from these, and do not."""
     return _calls(kind, "run_forever", "_run_once") and _calls(kind, "_run_once", "_process_events")
 

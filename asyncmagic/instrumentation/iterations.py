@@ -12,7 +12,7 @@ from contextvars import Context
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from asyncmagic.instrumentation.calls import watch_calls
+from asyncmagic.instrumentation.calls import run_inside, watch_calls
 from asyncmagic.instrumentation.cancels import Gathering
 from asyncmagic.instrumentation.dating import Dating, noting_posts
 from asyncmagic.instrumentation.hooks import STEP, WAKE_UP, FactoryHook, Replacements, catch_up, is_step, may_be_first
@@ -72,7 +72,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     dating = Dating(loop, log)
     late = dating.late
     note_cancel, put_off = log.cancels.note, log.put_off
-    get, looked, note, register, finish = log.live.get, log.looked.get, steps.extend, log.register, log.finish
+    get, looked, register, finish = log.live.get, log.looked.get, log.register, log.finish
+    note: Callable[[tuple[float, float, float, float]], None] = steps.extend
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
     cancelled_part: float = base_events._MIN_CANCELLED_TIMER_HANDLES_FRACTION  # type: ignore[attr-defined]
     longest: int = base_events.MAXIMUM_SELECT_TIMEOUT  # type: ignore[attr-defined]
@@ -121,7 +122,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         ):
             leave()
             # Not what is in the loop's own dictionary: another tool's wrapper, left there, would come back to us.
-            kind_of_loop._run_once(loop)
+            run_inside(loop, log, MethodType(kind_of_loop._run_once, loop))
             return
         scheduled = loop._scheduled
         count = len(scheduled)
@@ -269,10 +270,17 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         log.unqueue()
 
     def leave() -> None:
-        nonlocal fallback
+        nonlocal fallback, note
         unhook()
         if not is_leaving:
             fallback = watch_calls(loop, log)
+            note = note_rest
+
+    def note_rest(step: tuple[float, float, float, float]) -> None:
+        """Note a step of the iteration within which this was left."""
+        index, start = int(step[0] % INDEX), step[2]
+        went_on = log.under_way.pop(index, (0.0, 0.0, 0.0))
+        steps.extend((*went_on, step[3]) if went_on[2] > start else step)
 
     def stop() -> None:
         nonlocal is_leaving

@@ -155,6 +155,9 @@ class TaskLog:
         self.steps: list[float] = []
         #: When the step that runs now began; 0 between steps.
         self.mark = [0.0]
+        #: By the index of a task, of its step that is not over, where that may run the loop: the first number, when it
+        #: was ready, and when it began or went on.
+        self.under_way: dict[int, tuple[float, float, float]] = {}
         #: When the latest step after a long wait began, and its first number.
         self.latest = (0.0, 0)
         #: Callbacks that held the loop for long and were no step of a watched task.

@@ -725,10 +725,11 @@ async def cell():
         trace = tracer.start_trace("cell")
         with tracer.use(trace.root):
             tracer.adopt_task(asyncio.current_task(), trace.root)
+            {within}
             await {awaited}
         tracer.end_trace(trace)
     return trace
-nest.apply()
+{before}
 trace = asyncio.run(cell())
 whole = trace.spans
 print([(span.attributes["code.line.number"], trace[span.parent_id].name) for span in whole if span.kind == "blocked"])
@@ -744,12 +745,16 @@ print([
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["nest_asyncio", "nest_asyncio2"])
 @pytest.mark.parametrize(("awaited", "name"), [("asyncio.create_task(outer())", "outer"), ("outer()", "cell")])
+@pytest.mark.parametrize("when", ["before", "in the first step", "in a later step"])
 def test_a_step_that_runs_the_loop_inside_waits_for_it_and_blocks_before_and_after(
-    module: str, awaited: str, name: str, tmp_path: Path
+    module: str, awaited: str, name: str, when: str, tmp_path: Path
 ) -> None:
     pytest.importorskip(module)
     program = tmp_path / "program.py"
-    program.write_text(INSIDE.format(module=module, awaited=awaited, name=name))
+    before, within = ("nest.apply()", "") if when == "before" else ("", "nest.apply()")
+    if when == "in a later step":
+        within = f"await asyncio.sleep(0); {within}"
+    program.write_text(INSIDE.format(module=module, awaited=awaited, name=name, before=before, within=within))
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     blocked, states = map(ast.literal_eval, done.stdout.splitlines())
