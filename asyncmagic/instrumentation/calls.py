@@ -27,6 +27,10 @@ from asyncmagic.instrumentation.tasklog import INDEX, LOOKED_UP, UNKNOWN, TaskLo
 logger = logging.getLogger("asyncmagic")
 
 
+#: Seconds for which a task that runs the loop has to be back from it until that is a part of its step.
+_BACK = 0.001
+
+
 class _Watched(Handle):
     """A handle that a watcher runs; whatever the loop is, it calls `_run`."""
 
@@ -81,6 +85,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
         wait, ready = 0, max(ready, record.since)
         if ready - record.since > LOOKED_UP and looked.get(record.index) != record.since:
             wait = waits.number(task)
+        if log.unseen is not None and mark[0]:
+            _end_unseen(log)
         mark[0] = start = now()
         if start > log.due:
             log.put_off(start)
@@ -149,26 +155,43 @@ def run_inside(loop: AbstractEventLoop, log: TaskLog, run_once: Callable[[], Non
     """Run an iteration of a loop. Within a step, as nest_asyncio allows it, the task waits for it and blocks nobody."""
     mark, under_way = log.mark, log.under_way
     began, mark[0] = mark[0], 0.0
-    # Outside of any step there is none.
+    # In a callback there is none, nor where the loop is run by nobody in it.
     record = log.live.get(id(asyncio.current_task(loop)))
     if record is None:
-        run_once()
+        if log.unseen is not None and not log.calls_back:
+            _end_unseen(log)
+        try:
+            run_once()
+        finally:
+            if log.calls_back:
+                mark[0] = log.now()
         return
     index = record.index
+    inside = index + log.waits.within(sys._getframe(1)) * INDEX
     if began:
         number, ready, start = under_way.get(index, (0, 0.0, 0.0))
         if start != began:
             # Of the step in which the trace began, or which began under another way to watch, no more is known.
-            number, ready, start = index, UNKNOWN, began
-        record.since = log.looked[index] = paused = log.now()
-        log.steps.extend((number, ready, start, paused))
+            number, ready, start, log.unseen = index, UNKNOWN, began, record
+        paused = log.now()
+        # Not between two iterations for the same line.
+        if number != inside or paused - start > _BACK:
+            record.since = log.looked[index] = paused
+            log.steps.extend((number, ready, start, paused))
     try:
         run_once()
     finally:
-        number = index + log.waits.within(sys._getframe(1)) * INDEX
         mark[0] = resumed = log.now()
-        under_way[index] = number, resumed, resumed
-        log.latest = resumed, number
+        under_way[index] = inside, resumed, resumed
+        log.latest = resumed, inside
+
+
+def _end_unseen(log: TaskLog) -> None:
+    """Note the end of a step that has run the loop and of which nobody else will: it was before what comes now."""
+    record, log.unseen = log.unseen, None
+    if record is not None and record.index in log.under_way:
+        record.since = log.now()
+        log.steps.extend((*log.under_way.pop(record.index), record.since))
 
 
 def sees_callbacks(kind: type) -> bool:
@@ -189,12 +212,17 @@ def _watch_callbacks(loop: Any, log: TaskLog) -> dict[str, Callable[..., Any]]:
     mark, now, threshold = log.mark, log.now, log.tracer.blocking_threshold
 
     def run(handle: Any) -> None:
-        mark[0] = start = now()
+        if log.unseen is not None and mark[0]:
+            _end_unseen(log)
+        around, log.calls_back = log.calls_back, True
+        mark[0] = now()
         try:
             dating.run(handle, run_before)
         finally:
-            end = now()
-            if end - start > threshold and mark[0] == start:
+            log.calls_back = around
+            end, start = now(), mark[0]
+            # Where it ran the loop, from when that was over.
+            if start and end - start > threshold:
                 log.hold(start, end, handle)
             mark[0] = 0.0
 

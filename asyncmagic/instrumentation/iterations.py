@@ -279,7 +279,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     def note_rest(step: tuple[float, float, float, float]) -> None:
         """Note a step of the iteration within which this was left."""
         index, start = int(step[0] % INDEX), step[2]
-        went_on = log.under_way.pop(index, (0.0, 0.0, 0.0))
+        went_on, log.unseen = log.under_way.pop(index, (0.0, 0.0, 0.0)), None
         steps.extend((*went_on, step[3]) if went_on[2] > start else step)
 
     def stop() -> None:

@@ -158,6 +158,10 @@ class TaskLog:
         #: By the index of a task, of its step that is not over, where that may run the loop: the first number, when it
         #: was ready, and when it began or went on.
         self.under_way: dict[int, tuple[float, float, float]] = {}
+        #: Whose step runs the loop and began unseen.
+        self.unseen: TaskRecord | None = None
+        #: Whether it is a callback that runs now, or a callback runs the loop.
+        self.calls_back = False
         #: When the latest step after a long wait began, and its first number.
         self.latest = (0.0, 0)
         #: Callbacks that held the loop for long and were no step of a watched task.

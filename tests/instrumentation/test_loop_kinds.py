@@ -719,6 +719,10 @@ async def outer():
     asyncio.get_running_loop().call_later(0.2, done.set_result, None)
     asyncio.get_running_loop().run_until_complete(done)
     time.sleep(0.2)
+    {last}
+def callback():
+    asyncio.run(leaf())
+    time.sleep(0.2)
 async def cell():
     tracer = Tracer()
     with instrument(tracer):
@@ -742,26 +746,59 @@ print([
 """
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("module", ["nest_asyncio", "nest_asyncio2"])
-@pytest.mark.parametrize(("awaited", "name"), [("asyncio.create_task(outer())", "outer"), ("outer()", "cell")])
-@pytest.mark.parametrize("when", ["before", "in the first step", "in a later step"])
-def test_a_step_that_runs_the_loop_inside_waits_for_it_and_blocks_before_and_after(
-    module: str, awaited: str, name: str, when: str, tmp_path: Path
-) -> None:
-    pytest.importorskip(module)
+def inside(tmp_path: Path, **parts: str) -> tuple[Any, Any]:
+    """Run that program; return what blocked, and the longer states of what has the name."""
     program = tmp_path / "program.py"
-    before, within = ("nest.apply()", "") if when == "before" else ("", "nest.apply()")
-    if when == "in a later step":
-        within = f"await asyncio.sleep(0); {within}"
-    program.write_text(INSIDE.format(module=module, awaited=awaited, name=name, before=before, within=within))
+    program.write_text(INSIDE.format(**parts))
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
     blocked, states = map(ast.literal_eval, done.stdout.splitlines())
+    return blocked, states
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("module", ["nest_asyncio", "nest_asyncio2"])
+@pytest.mark.parametrize(("awaited", "name"), [("asyncio.create_task(outer())", "outer"), ("outer()", "cell")])
+@pytest.mark.parametrize(
+    ("when", "last"),
+    [
+        ("before", "return"),
+        ("before", "await asyncio.sleep(0.3)"),
+        ("in the first step", "await asyncio.sleep(0.3)"),
+        ("in a later step", "return"),
+    ],
+)
+def test_a_step_that_runs_the_loop_inside_waits_for_it_and_blocks_before_and_after(
+    module: str, awaited: str, name: str, when: str, last: str, tmp_path: Path
+) -> None:
+    pytest.importorskip(module)
+    before, within = ("nest.apply()", "") if when == "before" else ("", "nest.apply()")
+    if when == "in a later step":
+        within = f"await asyncio.sleep(0); {within}"
+    blocked, states = inside(
+        tmp_path, module=module, awaited=awaited, name=name, before=before, within=within, last=last
+    )
     assert blocked == [(10, name), (8, "leaf"), (15, name)]
     assert states == [
         ("running", None, 0.2),
-        *[("waiting", "asyncio.run(…) (outer:11)", 0.2)] * 2,
+        ("waiting", "asyncio.run(…) (outer:11)", 0.4),
         ("waiting", "asyncio.get_running_loop(…).run_until_complete(…) (outer:14)", 0.2),
         ("running", None, 0.2),
+        *([("waiting", "sleep (outer:16)", 0.3)] if last != "return" else []),
     ]
+
+
+@pytest.mark.slow
+def test_a_callback_that_runs_the_loop_inside_blocks_afterwards(tmp_path: Path) -> None:
+    pytest.importorskip("nest_asyncio")
+    within = "asyncio.get_running_loop().call_soon(callback)"
+    blocked, _ = inside(
+        tmp_path,
+        module="nest_asyncio",
+        awaited="asyncio.sleep(0.9)",
+        name="cell",
+        before="nest.apply()",
+        within=within,
+        last="return",
+    )
+    assert blocked == [(8, "leaf"), (19, "cell")]
