@@ -25,6 +25,10 @@ from asyncmagic.simulator import Server, start
 from tests.bench.table import table
 from tests.kernel.conftest import Cell, Kernel, running_kernel
 
+#: The C library gives each of the kernel's threads a heap of its own, and the holes in two dozen of them pass for
+#: growth: 1 MB a minute, while what is in use stays.
+os.environ["MALLOC_ARENA_MAX"] = "1"
+
 PREPARE = """
 %load_ext asyncmagic
 import asyncio, gc, json, linecache, os, sys, time, tracemalloc
