@@ -92,13 +92,13 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
             log.put_off(start)
         if wait:
             log.latest = start, record.index + wait * INDEX
-        under_way[record.index] = record.index + wait * INDEX, ready, start
+        begun = under_way[record.index] = record.index + wait * INDEX, ready, start
         try:
             callback(*args)
         finally:
             end = now()
             mark[0] = 0.0
-            steps.extend((*under_way.pop(record.index), end))
+            steps.extend((*under_way.pop(record.index, begun), end))
             record.since = end
             if task.done() and record.key in live:
                 log.finish(record, task)
