@@ -12,7 +12,6 @@ from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskL
 from asyncmagic.tracing.model import Span, StateLog, Trace
 from asyncmagic.tracing.semconv import CANCELLED_BY, STEPS_NOT_SHOWN
 
-_NS_A_SECOND = (1e9).__mul__
 _LOOK, _ENTERED = round(LOOK * 1e9), round(ENTERED * 1e9)
 #: Seconds after which a step that still runs is shown as running.
 _LONG = 0.05
@@ -58,7 +57,7 @@ class TaskSpans:
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
         told, before = _ns(self._told), 0
         # A column at a time: call by call, taking a step apart costs more than all that is done with it.
-        columns = [map(int, steps[0::4]), *(map(round, map(_NS_A_SECOND, steps[column::4])) for column in (1, 2, 3))]
+        columns = [map(int, steps[0::4]), *([round(time * 1e9) for time in steps[column::4]] for column in (1, 2, 3))]
         for number, ready, start, end in zip(*columns, strict=True):
             if number in seen and end - start < threshold:
                 # Most steps are short, and of a task that waited for the same before.
