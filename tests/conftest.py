@@ -114,3 +114,11 @@ def no_client_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "genai" in vars(request.module):
         gc.collect()
+
+
+@pytest.fixture
+def only_asked_for_collections() -> Iterator[None]:
+    """A collection has a part of its own in a step that is long, and of the garbage of all tests it may be long."""
+    gc.disable()
+    yield
+    gc.enable()

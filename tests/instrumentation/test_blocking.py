@@ -37,6 +37,9 @@ HUGE = json.dumps([1] * 5_000_000)
 EXPONENT = 3_000_000
 
 
+pytestmark = pytest.mark.usefixtures("only_asked_for_collections")
+
+
 def traced(main: Callable[[Tracer], Coroutine[Any, Any, Any]], *, debug: bool = False) -> Trace:
     """Run `main(tracer)` as the body of a traced cell, in real time."""
     tracer = Tracer()

@@ -27,6 +27,8 @@ from asyncmagic.instrumentation.loop import instrument
 from asyncmagic.simulator import start
 from asyncmagic.tracing import Span, Tracer
 
+pytestmark = pytest.mark.usefixtures("only_asked_for_collections")
+
 TIMES = 10
 #: Seconds for which each case holds the loop.
 HELD = 0.13
@@ -60,14 +62,6 @@ def later(act: Callable[..., Any], *arguments: Any) -> Future[Any]:
         act(*arguments)
 
     return helpers.submit(acting)
-
-
-@pytest.fixture(autouse=True)
-def only_asked_for_collections() -> Iterator[None]:
-    """A collection has a part of its own in a step that is long, and of the garbage of all tests it may be long."""
-    gc.disable()
-    yield
-    gc.enable()
 
 
 # Kept ready, since starting a thread holds the loop as well.

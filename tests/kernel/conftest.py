@@ -163,6 +163,19 @@ class Kernel:
 @contextmanager
 def running_kernel(directory: Path) -> Iterator[Kernel]:
     """Start a kernel of this very Python that reads nothing of the user's, and kill it in the end."""
+    try:
+        manager, client = _started(directory)
+    except RuntimeError:
+        # Its ports are chosen before it takes them, and another process may have been quicker.
+        manager, client = _started(directory)
+    try:
+        yield Kernel(manager, client)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def _started(directory: Path) -> tuple[KernelManager, BlockingKernelClient]:
     manager = KernelManager(
         kernel_name="python3",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[]),
@@ -177,10 +190,11 @@ def running_kernel(directory: Path) -> Iterator[Kernel]:
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        yield Kernel(manager, client)
-    finally:
+    except BaseException:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+        raise
+    return manager, client
 
 
 @pytest.fixture(scope="module")
