@@ -31,9 +31,11 @@ _BETWEEN: set[type] = set()
 with closing(_coroutine()) as _example:
     _Coroutine: Any = type(_example)
     _BETWEEN.add(type(_example.__await__()))
-for _step in (_generator().asend(None), _generator().aclose(), anext(_generator(), None)):
+for _step in (anext(_generator(), None), _generator().aclose(), _generator().asend(None)):
     _BETWEEN.add(type(_step))
     _step.close()
+#: What `async for` awaits.
+_NEXT: Any = type(_step)
 
 #: How coroutines and generators call their frame and what they await; other compilers' coroutines do as Python's.
 _PARTS = {AsyncGeneratorType: ("ag_frame", "ag_await"), GeneratorType: ("gi_frame", "gi_yieldfrom")}
@@ -116,6 +118,9 @@ class Waits:
                     code, following = awaitable.cr_code, awaitable.cr_await
                 elif kind is AsyncGeneratorType:
                     code, following = awaitable.ag_code, awaitable.ag_await
+                    if type(following) is _NEXT:
+                        # At once: it is what a generator awaits most often.
+                        following = get_referents(following)[0]
                 elif kind in _BETWEEN:
                     awaitable = get_referents(awaitable)[0]
                     continue
