@@ -37,14 +37,11 @@ for _step in (anext(_generator(), None), _generator().aclose(), _generator().ase
 #: What `async for` awaits.
 _NEXT: Any = type(_step)
 
-#: How coroutines and generators call their frame and what they await; other compilers' coroutines do as Python's.
-_PARTS = {AsyncGeneratorType: ("ag_frame", "ag_await"), GeneratorType: ("gi_frame", "gi_yieldfrom")}
-_PARTS_OF_COROUTINE = "cr_frame", "cr_await"
+#: How generators call their frame; other compilers' coroutines do as Python's.
+_FRAMES = {AsyncGeneratorType: "ag_frame", GeneratorType: "gi_frame"}
 
 _Gathering: Any = tasks._GatheringFuture  # type: ignore[attr-defined]
 
-#: An await chain as numbers, cheap to make and to compare; `Waits` knows what they stand for.
-_Key = tuple[int | str, ...]
 _Place = tuple[CodeType, int]
 
 #: The first call below the user's that stands here names the wait: (end of the file's path, qualified name) -> words.
@@ -92,24 +89,68 @@ _FILES = {
 _PIPES = re.compile(r"\.std(in|out|err)\b")
 
 
+class _Link:
+    """A function in the await chains that were seen, below those that led to it; of the user's, at one instruction."""
+
+    __slots__ = ("_below", "above", "code", "instruction", "latest", "numbers", "places")
+
+    def __init__(self, above: _Link | None, code: CodeType | None, instruction: int | None = None) -> None:
+        self.above = above
+        self.code = code
+        self.instruction = instruction or 0
+        #: What was found below it the last time: most often that is what is there again.
+        self.latest: _Link | None = None
+        #: Where the chain ends here, the number for each of what may be awaited at its end.
+        self.numbers: dict[str | None, int] = {}
+        #: In place of one of the user's functions, by instruction: of a library's only the function counts.
+        self.places: dict[int, _Link] | None = None
+        if code is not None and instruction is None and is_users(code.co_filename):
+            self.places = {}
+        #: By the id of the code, which each keeps alive.
+        self._below: dict[int, _Link] = {}
+
+    def find(self, code: CodeType) -> _Link:
+        """Return the link of a function that is awaited here."""
+        below = self._below.get(id(code))
+        if below is None:
+            below = self._below[id(code)] = _Link(self, code)
+        self.latest = below
+        return below
+
+    def at(self, instruction: int) -> _Link:
+        """Return the link of one of the user's functions at an instruction; of a library's, itself."""
+        if self.places is None:
+            return self
+        place = self.places.get(instruction)
+        if place is None:
+            place = self.places[instruction] = _Link(self.above, self.code, instruction)
+        return place
+
+    def chain(self) -> list[_Place]:
+        """Return the functions from the task's own down to this one."""
+        chain: list[_Place] = []
+        link: _Link | None = self
+        while link is not None and link.code is not None:
+            chain.append((link.code, link.instruction))
+            link = link.above
+        return chain[::-1]
+
+
 class Waits:
     """Numbers the await chains it is shown, and says what each means. Keeps code, never frames or coroutines."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
-        self._numbers: dict[_Key, int] = {}
-        self._chains: list[tuple[list[_Place], str]] = []
+        self._first = _Link(None, None)
+        #: By number, less one: where the chain ends, and what is awaited there.
+        self._ends: list[tuple[_Link, str]] = []
         self._words: dict[int, str] = {}
         #: By the id of a code and the instruction.
         self._awaited: dict[tuple[int, int], str] = {}
-        #: By the id of a code, whether it is the user's; and the codes, so that no other one gets the id.
-        self._is_users: dict[int, bool] = {}
-        self._codes: list[CodeType] = []
 
     def number(self, task: asyncio.Task[Any]) -> int:
         """Return the number of what the suspended `task` waits for, 0 if it cannot be told; on the loop's thread."""
-        key: list[int | str] = []
-        add, known = key.append, self._is_users
+        link = self._first
         awaitable: Any = task.get_coro()
         try:
             # Written out, since every chunk of a stream comes through a dozen of these.
@@ -131,25 +172,22 @@ class Waits:
                 else:
                     # A future's iterator: the end of what can be followed.
                     break
-                number = id(code)
-                add(number)
-                try:
-                    is_users = known[number]
-                except KeyError:
-                    is_users = self._meet(code)
-                # Of a library only the function counts; asking for a frame makes it an object.
-                if is_users:
-                    frame = awaitable.cr_frame if kind not in _PARTS else getattr(awaitable, _PARTS[kind][0])
-                    add(frame.f_lasti)
-                awaitable = following
+                below = link.latest
+                if below is None or below.code is not code:
+                    below = link.find(code)
+                if below.places is not None:
+                    # Only of the user's: asking for a frame makes it an object.
+                    frame = awaitable.cr_frame if kind not in _FRAMES else getattr(awaitable, _FRAMES[kind])
+                    below = below.places.get(frame.f_lasti) or below.at(frame.f_lasti)
+                link, awaitable = below, following
         except Exception:
             # A foreign awaitable: the end of what can be followed.
             pass
         try:
-            if type(future := getattr(task, "_fut_waiter", None)) is not asyncio.Future:
-                add(_leaf(future))
-            chain = tuple(key)
-            return self._numbers.get(chain) or self._new(chain, task)
+            if type(future := getattr(task, "_fut_waiter", None)) is asyncio.Future:
+                return link.numbers.get(None) or self._add(link, None, pool_of(future))
+            leaf = _leaf(future)
+            return link.numbers.get(leaf) or self._add(link, leaf, leaf)
         except Exception:
             # Somebody's awaitable does not answer as others do: this wait stays without words.
             return 0
@@ -158,43 +196,25 @@ class Waits:
         """Return the number of what the user's innermost line in `frame` or around it calls, 0 if there is none."""
         while frame is not None and not is_users(frame.f_code.co_filename):
             frame = frame.f_back
-        return self._add((id(frame.f_code), frame.f_lasti), [(frame.f_code, frame.f_lasti)], "") if frame else 0
+        if frame is None:
+            return 0
+        link = self._first.find(frame.f_code).at(frame.f_lasti)
+        return link.numbers.get("") or self._add(link, "", "")
 
-    def _meet(self, code: CodeType) -> bool:
-        self._codes.append(code)
-        return self._is_users.setdefault(id(code), is_users(code.co_filename))
-
-    def _new(self, key: _Key, task: asyncio.Task[Any]) -> int:
-        chain: list[_Place] = []
-        awaitable: Any = task.get_coro()
-        while True:
-            while type(awaitable) in _BETWEEN:
-                awaitable = get_referents(awaitable)[0]
-            frame_part, await_part = _PARTS.get(type(awaitable), _PARTS_OF_COROUTINE)
-            if (frame := getattr(awaitable, frame_part, None)) is None:
-                break
-            chain.append((frame.f_code, frame.f_lasti))
-            awaitable = getattr(awaitable, await_part)
-        leaf, future = key[-1] if key else "", getattr(task, "_fut_waiter", None)
-        if not isinstance(leaf, str):
-            leaf = pool_of(future)
-        return self._add(key, chain, leaf)
-
-    def _add(self, key: _Key, chain: list[_Place], leaf: str) -> int:
-        number = self._numbers.get(key)
-        if number is None:
-            self._chains.append((chain, leaf))
-            number = self._numbers[key] = len(self._chains)
+    def _add(self, link: _Link, leaf: str | None, words: str) -> int:
+        self._ends.append((link, words))
+        number = link.numbers[leaf] = len(self._ends)
         return number
 
     def words(self, number: int) -> str:
         """Return what a wait of that number is for, such as `sleep (fetch:12)` or `lock (cell [3]:4)`."""
         words = self._words.get(number)
         if words is None:
-            words = self._words[number] = self._describe(*self._chains[number - 1])
+            words = self._words[number] = self._describe(*self._ends[number - 1])
         return words
 
-    def _describe(self, chain: list[_Place], leaf: str) -> str:
+    def _describe(self, link: _Link, leaf: str) -> str:
+        chain = link.chain()
         users = [index for index, (code, _) in enumerate(chain) if is_users(code.co_filename)]
         innermost = users[-1] if users else 0
         call = _first_call([code for code, _ in chain[innermost + 1 if users else 0 :]])
