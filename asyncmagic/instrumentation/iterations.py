@@ -22,7 +22,7 @@ from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, NOTHING,
 #: thousand would fill a megabyte each time.
 _BATCH = 500
 _STOCK = base_events.BaseEventLoop
-_METHODS = ("call_soon", "call_soon_threadsafe", "create_task", "_run_once")
+_METHODS = ("call_soon", "_call_soon", "call_soon_threadsafe", "create_task", "_run_once")
 _run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
 _call_soon_of_stock = _STOCK.call_soon
 _run_of_stock = events.Handle._run
@@ -51,6 +51,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     step: Any = STEP
     wake_up: Any = WAKE_UP
     record_of_task: Any = TaskRecord
+    make_handle = events.Handle
     is_leaving = False
     fallback: Callable[[], None] | None = None
     kind_of_loop = type(loop)
@@ -108,9 +109,13 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             record.task = task
             push(record)
             return record
-        if argument is nothing:
-            return call_soon_before(callback, context=context)
-        return call_soon_before(callback, argument, *more, context=context)
+        args = () if argument is nothing else (argument, *more)
+        if loop._debug or loop._closed:
+            return call_soon_before(callback, *args, context=context)
+        # As asyncio does, which calls three functions for it.
+        handle = make_handle(callback, args, loop, context)
+        push(handle)
+        return handle
 
     def run_once() -> None:
         if (
@@ -158,9 +163,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         # No earlier: what is above may have taken long, and nobody sees a loop that is between two steps.
         if start > log.due:
             put_off(start)
-        count = len(ready)
-        for first in range(0, count, _BATCH):
-            for _ in range(first, min(first + _BATCH, count)):
+        left = len(ready)
+        while left > 0:
+            for _ in range(left if left < _BATCH else _BATCH):
                 try:
                     handle = pop()
                 except IndexError:
@@ -225,6 +230,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 elif end - start > threshold and mark[0] == start:
                     log.hold(start, end, handle)
                 start = end
+            left -= _BATCH
             if len(steps) > CHUNK:
                 log.pack()
             if start > log.due:
