@@ -7,6 +7,7 @@ import select
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 #: Seconds between looks where the system has no alarms. Each may cost a busy loop half a millisecond: as long as the
@@ -29,6 +30,11 @@ if sys.platform == "linux":
         _timers = _library
 
 
+@cache
+def _once(seconds: float) -> Any:
+    return _Times(0, 0, *divmod(round(seconds * 1e9), 1_000_000_000))
+
+
 class Alarm:
     """A timer of the system's; any thread may set, hear and close it. A forked process leaves it to its parent."""
 
@@ -42,12 +48,11 @@ class Alarm:
 
     def set(self, seconds: float) -> None:
         """Go off so many seconds from now, and not when it was to before; 0 for never."""
-        once = _Times(0, 0, *divmod(round(seconds * 1e9), 1_000_000_000))
         # The process first: another thread may have held the lock when this one was forked.
         if self._process == os.getpid():
             with self._lock:
                 if self.descriptor >= 0:
-                    _timers.timerfd_settime(self.descriptor, 0, once, None)
+                    _timers.timerfd_settime(self.descriptor, 0, _once(seconds), None)
 
     def hear(self) -> None:
         """Note that it went off."""
