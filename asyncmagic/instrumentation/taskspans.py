@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from array import array
-from collections.abc import Callable
 
 from asyncmagic.instrumentation.blocking import Samples
 from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskLog
-from asyncmagic.tracing.model import Span, StateLog, Trace
+from asyncmagic.tracing.model import LONG, Span, StateLog, Trace
 from asyncmagic.tracing.semconv import CANCELLED_BY, STEPS_NOT_SHOWN
 
 _LOOK, _ENTERED = round(LOOK * 1e9), round(ENTERED * 1e9)
 #: Seconds after which a step that still runs is shown as running.
 _LONG = 0.05
+#: Later than any time.
+_NEVER = 1 << 63
 
 
 class TaskSpans:
@@ -51,36 +52,39 @@ class TaskSpans:
 
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
         changed: dict[int, Span] = {}
-        logs: dict[int, StateLog | None] = {}
-        seen: dict[int, tuple[Callable[[int, int, int, str | None], bool], str | None]] = {}
+        batches: dict[int, _Batch | None] = {}
+        seen: dict[int, tuple[list[int], list[str | None], str | None]] = {}
         blocks: list[Held] = []
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
         told, before = _ns(self._told), 0
-        # A column at a time: call by call, taking a step apart costs more than all that is done with it.
-        columns = [map(int, steps[0::4]), *([round(time * 1e9) for time in steps[column::4]] for column in (1, 2, 3))]
+        # A column at a time: call by call, taking a step apart costs more than all that is done with it. And by the
+        # method, since `round` would look for it each time.
+        to_int = float.__round__
+        columns = [map(int, steps[0::4]), *([to_int(time * 1e9) for time in steps[column::4]] for column in (1, 2, 3))]
         for number, ready, start, end in zip(*columns, strict=True):
             if number in seen and end - start < threshold:
                 # Most steps are short, and of a task that waited for the same before.
-                append_step, words = seen[number]
-                if append_step(ready, start, end, words):
+                times, details, words = seen[number]
+                if start >= times[-1] and ready >= 0:
+                    times += ready, start, end
+                    details.append(words)
                     before = start
                     continue
             wait, index = divmod(number, INDEX)
             words = words_of(wait) if wait else None
-            if index in logs:
-                log = logs[index]
+            if index in batches:
+                batch = batches[index]
             else:
                 # A look has only the time since when the task waits: it may come before the first step does.
                 span = changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
-                log = span.states if _goes_on(span) else None
+                batch = _Batch(span) if _goes_on(span) else None
                 if ready >= 0:
-                    logs[index] = log
-            if log is None:
+                    batches[index] = batch
+            if batch is None:
                 continue
             if ready == _LOOK:
                 # Not a step: somebody looked at what it waits for since then.
-                if log and log.last()[:2] == (end, "waiting"):
-                    log.amend("waiting", words)
+                batch.look(end, words)
                 continue
             # A step around other steps ran the loop itself: that blocks nobody. One in which a trace began is that
             # trace's from there on.
@@ -91,11 +95,10 @@ class TaskSpans:
                     blocks.append((max(begun, told) / 1e9, end / 1e9, span, None))
             before = start
             if ready >= 0:
-                seen[number] = log.append_step, words
-            if not log.append_step(ready, start, end, words) and not _write_step(log, ready, start, end, words):
-                unseen = changed[index].attributes.get(STEPS_NOT_SHOWN, 0)
-                assert isinstance(unseen, int)
-                changed[index].attributes[STEPS_NOT_SHOWN] = unseen + 1
+                seen[number] = batch.times, batch.details, words
+            batch.add(ready, start, end, words)
+        for batch in filter(None, batches.values()):
+            batch.write()
         return changed, blocks
 
     def _first_seen(self, index: int, ready: int, since: int) -> Span:
@@ -165,6 +168,62 @@ class TaskSpans:
         if outcome == "TaskDestroyed":
             message = "garbage collected while it waited: keep a reference to the task"
         self._tracer.end_span(span, error=outcome or None, end=_ns(end), message=message)
+
+
+class _Batch:
+    """Steps of one task on their way to its states, where most are written many at a time."""
+
+    __slots__ = ("_log", "_span", "details", "times")
+
+    def __init__(self, span: Span) -> None:
+        assert span.states is not None
+        self._span = span
+        self._log = span.states
+        #: When the latest step ended, and of those that wait to be written when each was ready, started and ended.
+        self.times: list[int] = []
+        self.details: list[str | None] = []
+        self._begin()
+
+    def add(self, ready: int, start: int, end: int, words: str | None) -> None:
+        """Add a step of any kind."""
+        if start >= self.times[-1] and ready >= 0:
+            self.times += ready, start, end
+            self.details.append(words)
+            return
+        self.write()
+        self._write_step(ready, start, end, words)
+        self._begin()
+
+    def look(self, since: int, words: str | None) -> None:
+        """Add what the task waits for since then, if it does."""
+        self.write()
+        last, state, _ = self._log.last() if self._log else (0, "ready", None)
+        # In a long log it may wait since before a step that was left out.
+        if state == "waiting" and last <= since:
+            self._log.amend("waiting", words)
+
+    def write(self) -> None:
+        """Write the steps to the log."""
+        times, details = self.times, self.details
+        if not details:
+            return
+        if len(self._log) + len(times) < LONG:
+            self._log.append_steps(times[1:], details)
+        else:
+            for step in zip(times[1::3], times[2::3], times[3::3], details, strict=True):
+                self._write_step(*step)
+        self._begin()
+
+    def _begin(self) -> None:
+        last, state, _ = self._log.last() if self._log else (0, "ready", None)
+        self.times[:] = [last if state == "waiting" and not self._log.is_long else _NEVER]
+        self.details.clear()
+
+    def _write_step(self, ready: int, start: int, end: int, words: str | None) -> None:
+        if not _write_step(self._log, ready, start, end, words):
+            unseen = self._span.attributes.get(STEPS_NOT_SHOWN, 0)
+            assert isinstance(unseen, int)
+            self._span.attributes[STEPS_NOT_SHOWN] = unseen + 1
 
 
 def _goes_on(span: Span) -> bool:

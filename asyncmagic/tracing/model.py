@@ -6,6 +6,8 @@ import sys
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import le
 from typing import Any, Literal, NamedTuple, Protocol
 
 from asyncmagic.registry import load
@@ -36,12 +38,10 @@ Outcome = Literal["open", "done", "failed", "cancelled"]
 
 STATES: tuple[State, ...] = ("queued", "running", "waiting", "ready")
 _CODES = {state: code for code, state in enumerate(STATES)}
-#: What a step leaves behind: the task was ready, ran, and waits.
-_STEP = bytes(_CODES[state] for state in ("ready", "running", "waiting"))
-_NO_DETAILS = (None, None, None)
-_WAITING = _CODES["waiting"]
+#: What a step goes through, after which its task waits again.
+_STEP = bytes(_CODES[state] for state in ("waiting", "ready", "running"))
 #: From this many changes on, a log is long.
-_LONG = 2_000
+LONG = 2_000
 
 
 _NONE: Mapping[str, Attribute] = {}
@@ -79,28 +79,27 @@ class StateLog:
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)
 
-    def append_step(self, ready: int, start: int, end: int, detail: str | None = None) -> bool:
-        """Note that a task, which waited for `detail` until `ready`, ran from `start` to `end` and waits again.
+    def append_steps(self, times: list[int], details: list[str | None]) -> None:
+        """Note steps of a task that waits: of each when it was ready, started and ended; and what it had waited for.
 
-        `False` where it is not as simple as that: it did not wait, or its log is long.
+        A step that was ready before the one before it ended has not waited.
         """
-        # What runs for every step of every task. An array takes numbers one by one faster than a few at a time.
-        times = self._times
-        if not times or ready <= times[-1] or self._codes[-1] != _WAITING or len(times) > _LONG:
-            return False
-        if detail is not None:
-            self._details[-1] = detail
-        times.append(ready)
-        times.append(start)
-        times.append(end)
-        self._codes += _STEP
-        self._details += _NO_DETAILS
-        return True
+        # A column at a time, and then without the waits that were none.
+        times, codes = times.copy(), bytearray(_STEP * len(details))
+        waited_for: list[str | None] = [None] * len(times)
+        waited_for[0::3] = details
+        waited_for[0] = details[0] or self._details[-1]
+        has_not_waited = map(le, times[0::3], [self._times[-1], *times[2:-1:3]])
+        for position in reversed([*compress(range(0, len(times), 3), has_not_waited)]):
+            del times[position], codes[position], waited_for[position]
+        self._times.fromlist(times)
+        self._codes[-1:] = codes + _STEP[:1]
+        self._details[-1:] = [*waited_for, None]
 
     @property
     def is_long(self) -> bool:
         """Whether it should only take what is long for its task: so it grows with the logarithm of time."""
-        return len(self._times) > _LONG
+        return len(self._times) > LONG
 
     def amend(self, state: State, detail: str | None = None) -> None:
         """Correct the latest change, now that more is known of it."""

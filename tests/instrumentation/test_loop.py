@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import random
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,10 +57,13 @@ def tree(trace: Trace) -> dict[str, str | None]:
     return {span.name: spans[span.parent_id].name if span.parent_id is not None else None for span in trace.spans}
 
 
-def states(span: Span) -> list[tuple[int, int, str, str | None]]:
+def states(span: Span, since: int = 0) -> list[tuple[int, int, str, str | None]]:
     """The segments of a span, in milliseconds."""
     assert span.states is not None and span.end is not None
-    return [(start // MS, end // MS, state, detail) for start, end, state, detail in span.states.segments(span.end)]
+    return [
+        ((start - since) // MS, (end - since) // MS, state, detail)
+        for start, end, state, detail in span.states.segments(span.end)
+    ]
 
 
 def named(trace: Trace, name: str) -> Span:
@@ -216,6 +221,28 @@ def test_a_task_whose_turn_has_not_come_is_ready(loop: VirtualLoop) -> None:
         (100, 150, "ready", None),
         (150, 200, "running", None),
     ]
+
+
+@pytest.mark.parametrize("steps", [50, 1500], ids=["short", "long enough to leave steps out"])
+def test_who_reads_while_it_runs_reads_what_is_read_at_the_end(loop: VirtualLoop, steps: int) -> None:
+    pauses = [random.Random(7).choice([0, 0, 0.008, 0.013]) for _ in range(steps)]
+
+    async def work() -> None:
+        for pause in pauses:
+            loop.advance(0.001)
+            await asyncio.sleep(pause)
+
+    async def main(tracer: Tracer, *, reads: bool) -> None:
+        task = asyncio.create_task(work(), name="work")
+        while not task.done():
+            await asyncio.sleep(0.07)
+            if reads:
+                tracer.current().trace.collect()  # type: ignore[union-attr]
+
+    at_the_end = named(traced(loop, partial(main, reads=False)), "work")
+    meanwhile = named(traced(loop, partial(main, reads=True)), "work")
+    assert states(meanwhile, since=meanwhile.start) == states(at_the_end, since=at_the_end.start)
+    assert meanwhile.attributes == at_the_end.attributes
 
 
 @pytest.mark.parametrize(

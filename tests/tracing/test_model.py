@@ -45,6 +45,30 @@ def test_the_latest_change_can_be_corrected() -> None:
     assert list(states) == [(0, "running", None), (5, "ready", None)]
 
 
+def test_steps_are_noted_many_at_a_time_and_one_that_did_not_wait_was_ready_since_the_one_before() -> None:
+    steps = [(10, 12, 20), (15, 21, 25), (40, 40, 41), (41, 41, 44), (50, 51, 52)]
+    details = ["lock", None, "sleep", None, None]
+    together, singly = log((0, "running"), (5, "waiting")), log((0, "running"), (5, "waiting"))
+    together.append_steps([time for step in steps for time in step], details)
+    for step, detail in zip(steps, details, strict=True):
+        singly.append_steps([*step], [detail])
+    assert list(together.segments(52)) == [
+        (0, 5, "running", None),
+        (5, 10, "waiting", "lock"),
+        (10, 12, "ready", None),
+        (12, 20, "running", None),
+        (20, 21, "ready", None),
+        (21, 25, "running", None),
+        (25, 40, "waiting", "sleep"),
+        (40, 41, "running", None),
+        (41, 44, "running", None),
+        (44, 50, "waiting", None),
+        (50, 51, "ready", None),
+        (51, 52, "running", None),
+    ]
+    assert list(singly) == list(together)
+
+
 def test_the_outcome_of_a_span_follows_its_end_and_its_error() -> None:
     script = Script()
     done = script.span("done", 0, 1)
