@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from array import array
+from typing import Any
 
 from asyncmagic.instrumentation.blocking import Samples
 from asyncmagic.instrumentation.tasklog import ENTERED, INDEX, LOOK, Held, TaskLog
@@ -53,7 +54,7 @@ class TaskSpans:
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
         changed: dict[int, Span] = {}
         batches: dict[int, _Batch | None] = {}
-        seen: dict[int, tuple[list[int], list[str | None], str | None]] = {}
+        seen: dict[int, tuple[_Batch, str | None]] = {}
         blocks: list[Held] = []
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
         told, before = _ns(self._told), 0
@@ -64,24 +65,24 @@ class TaskSpans:
         for number, ready, start, end in zip(*columns, strict=True):
             if number in seen and end - start < threshold:
                 # Most steps are short, and of a task that waited for the same before.
-                times, details, words = seen[number]
-                if start >= times[-1] and ready >= 0:
-                    times += ready, start, end
-                    details.append(words)
+                batch, words = seen[number]
+                if start >= batch[-1] and ready >= 0:
+                    batch += words, ready, start, end
                     before = start
                     continue
             wait, index = divmod(number, INDEX)
             words = words_of(wait) if wait else None
             if index in batches:
-                batch = batches[index]
+                found = batches[index]
             else:
                 # A look has only the time since when the task waits: it may come before the first step does.
                 span = changed[index] = self._first_seen(index, ready, end if ready == _LOOK else start)
-                batch = _Batch(span) if _goes_on(span) else None
+                found = _Batch(span) if _goes_on(span) else None
                 if ready >= 0:
-                    batches[index] = batch
-            if batch is None:
+                    batches[index] = found
+            if found is None:
                 continue
+            batch = found
             if ready == _LOOK:
                 # Not a step: somebody looked at what it waits for since then.
                 batch.look(end, words)
@@ -95,10 +96,11 @@ class TaskSpans:
                     blocks.append((max(begun, told) / 1e9, end / 1e9, span, None))
             before = start
             if ready >= 0:
-                seen[number] = batch.times, batch.details, words
+                seen[number] = batch, words
             batch.add(ready, start, end, words)
-        for batch in filter(None, batches.values()):
-            batch.write()
+        for found in batches.values():
+            if found is not None:
+                found.write()
         return changed, blocks
 
     def _first_seen(self, index: int, ready: int, since: int) -> Span:
@@ -170,57 +172,55 @@ class TaskSpans:
         self._tracer.end_span(span, error=outcome or None, end=_ns(end), message=message)
 
 
-class _Batch:
-    """Steps of one task on their way to its states, where most are written many at a time."""
+class _Batch(list[Any]):
+    """Steps of one task on their way to its states, where most are written many at a time.
 
-    __slots__ = ("_log", "_span", "details", "times")
+    When the latest one in the log ended; and of each that follows what it waited for, when it was ready, when it
+    started and ended. A list of all that, since a run may have a hundred thousand tasks.
+    """
+
+    __slots__ = ("_span", "_states")
 
     def __init__(self, span: Span) -> None:
         assert span.states is not None
-        self._span = span
-        self._log = span.states
-        #: When the latest step ended, and of those that wait to be written when each was ready, started and ended.
-        self.times: list[int] = []
-        self.details: list[str | None] = []
+        self._span, self._states = span, span.states
         self._begin()
 
     def add(self, ready: int, start: int, end: int, words: str | None) -> None:
         """Add a step of any kind."""
-        if start >= self.times[-1] and ready >= 0:
-            self.times += ready, start, end
-            self.details.append(words)
-            return
-        self.write()
-        self._write_step(ready, start, end, words)
-        self._begin()
+        if start >= self[-1] and ready >= 0:
+            self += words, ready, start, end
+        else:
+            self.write()
+            self._write_step(words, ready, start, end)
+            self._begin()
 
     def look(self, since: int, words: str | None) -> None:
         """Add what the task waits for since then, if it does."""
         self.write()
-        last, state, _ = self._log.last() if self._log else (0, "ready", None)
+        self._begin()
+        last, state, _ = self._states.last() if self._states else (0, "ready", None)
         # In a long log it may wait since before a step that was left out.
         if state == "waiting" and last <= since:
-            self._log.amend("waiting", words)
+            self._states.amend("waiting", words)
 
     def write(self) -> None:
-        """Write the steps to the log."""
-        times, details = self.times, self.details
-        if not details:
+        """Write the steps; nothing can be added before `_begin`."""
+        if len(self) == 1:
             return
-        if len(self._log) + len(times) < LONG:
-            self._log.append_steps(times[1:], details)
+        steps = self[1::4], self[2::4], self[3::4], self[4::4]
+        if len(self._states) + 3 * len(steps[0]) <= LONG:
+            self._states.append_steps(*steps)
         else:
-            for step in zip(times[1::3], times[2::3], times[3::3], details, strict=True):
+            for step in zip(*steps, strict=True):
                 self._write_step(*step)
-        self._begin()
 
     def _begin(self) -> None:
-        last, state, _ = self._log.last() if self._log else (0, "ready", None)
-        self.times[:] = [last if state == "waiting" and not self._log.is_long else _NEVER]
-        self.details.clear()
+        last, state, _ = self._states.last() if self._states else (0, "queued", None)
+        self[:] = [last if state in ("waiting", "ready") and not self._states.is_long else _NEVER]
 
-    def _write_step(self, ready: int, start: int, end: int, words: str | None) -> None:
-        if not _write_step(self._log, ready, start, end, words):
+    def _write_step(self, words: str | None, ready: int, start: int, end: int) -> None:
+        if not _write_step(self._states, ready, start, end, words):
             unseen = self._span.attributes.get(STEPS_NOT_SHOWN, 0)
             assert isinstance(unseen, int)
             self._span.attributes[STEPS_NOT_SHOWN] = unseen + 1

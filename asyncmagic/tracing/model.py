@@ -79,18 +79,21 @@ class StateLog:
         self._codes.append(_CODES[state])
         self._details.append(sys.intern(detail) if detail is not None else None)
 
-    def append_steps(self, times: list[int], details: list[str | None]) -> None:
-        """Note steps of a task that waits: of each when it was ready, started and ended; and what it had waited for.
+    def append_steps(self, details: list[str | None], ready: list[int], started: list[int], ended: list[int]) -> None:
+        """Note steps: of each what the task waited for, when it was ready, when it started and ended.
 
-        A step that was ready before the one before it ended has not waited.
+        The task waits now, or is ready. A step that was ready before the one before it ended has not waited.
         """
         # A column at a time, and then without the waits that were none.
-        times, codes = times.copy(), bytearray(_STEP * len(details))
-        waited_for: list[str | None] = [None] * len(times)
+        size = 3 * len(details)
+        times, codes = [0] * size, bytearray(_STEP * len(details))
+        times[0::3], times[1::3], times[2::3] = ready, started, ended
+        waited_for: list[str | None] = [None] * size
         waited_for[0::3] = details
         waited_for[0] = details[0] or self._details[-1]
-        has_not_waited = map(le, times[0::3], [self._times[-1], *times[2:-1:3]])
-        for position in reversed([*compress(range(0, len(times), 3), has_not_waited)]):
+        before = self._times[-1] if self._codes[-1] == _STEP[0] else ready[0]
+        has_not_waited = map(le, ready, [before, *ended])
+        for position in reversed([*compress(range(0, size, 3), has_not_waited)]):
             del times[position], codes[position], waited_for[position]
         self._times.fromlist(times)
         self._codes[-1:] = codes + _STEP[:1]

@@ -46,12 +46,17 @@ def test_the_latest_change_can_be_corrected() -> None:
 
 
 def test_steps_are_noted_many_at_a_time_and_one_that_did_not_wait_was_ready_since_the_one_before() -> None:
-    steps = [(10, 12, 20), (15, 21, 25), (40, 40, 41), (41, 41, 44), (50, 51, 52)]
-    details = ["lock", None, "sleep", None, None]
+    steps = [
+        ("lock", 10, 12, 20),
+        (None, 15, 21, 25),
+        ("sleep", 40, 40, 41),
+        (None, 41, 41, 44),
+        (None, 50, 51, 52),
+    ]
     together, singly = log((0, "running"), (5, "waiting")), log((0, "running"), (5, "waiting"))
-    together.append_steps([time for step in steps for time in step], details)
-    for step, detail in zip(steps, details, strict=True):
-        singly.append_steps([*step], [detail])
+    together.append_steps(*map(list, zip(*steps, strict=True)))
+    for step in steps:
+        singly.append_steps(*([value] for value in step))
     assert list(together.segments(52)) == [
         (0, 5, "running", None),
         (5, 10, "waiting", "lock"),
