@@ -8,7 +8,7 @@ import sys
 from asyncio import AbstractEventLoop, Handle, TimerHandle
 from collections.abc import Callable
 from contextvars import Context
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 from asyncmagic.instrumentation.cancels import Gathering
@@ -153,7 +153,7 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
 
 def run_inside(loop: AbstractEventLoop, log: TaskLog, run_once: Callable[[], None]) -> None:
     """Run an iteration of a loop. Within a step, as nest_asyncio allows it, the task waits for it and blocks nobody."""
-    mark, under_way = log.mark, log.under_way
+    mark = log.mark
     began, mark[0] = mark[0], 0.0
     # In a callback there is none, nor where the loop is run by nobody in it.
     record = log.live.get(id(asyncio.current_task(loop)))
@@ -166,10 +166,25 @@ def run_inside(loop: AbstractEventLoop, log: TaskLog, run_once: Callable[[], Non
             if log.calls_back:
                 mark[0] = log.now()
         return
+    try:
+        inside = _go_inside(log, record, began, sys._getframe(1))
+    except Exception:
+        inside = record.index
+        log.fail()
+    try:
+        run_once()
+    finally:
+        mark[0] = resumed = log.now()
+        log.under_way[record.index] = inside, resumed, resumed
+        log.latest = resumed, inside
+
+
+def _go_inside(log: TaskLog, record: TaskRecord, began: float, frame: FrameType) -> int:
+    """Note that a step waits for the loop, which it runs in `frame`; return the first number of what follows."""
     index = record.index
-    inside = index + log.waits.within(sys._getframe(1)) * INDEX
+    inside = index + log.waits.within(frame) * INDEX
     if began:
-        number, ready, start = under_way.get(index, (0, 0.0, 0.0))
+        number, ready, start = log.under_way.get(index, (0, 0.0, 0.0))
         if start != began:
             # Of the step in which the trace began, or which began under another way to watch, no more is known.
             number, ready, start, log.unseen = index, UNKNOWN, began, record
@@ -178,12 +193,7 @@ def run_inside(loop: AbstractEventLoop, log: TaskLog, run_once: Callable[[], Non
         if number != inside or paused - start > _BACK:
             record.since = log.looked[index] = paused
             log.steps.extend((number, ready, start, paused))
-    try:
-        run_once()
-    finally:
-        mark[0] = resumed = log.now()
-        under_way[index] = inside, resumed, resumed
-        log.latest = resumed, inside
+    return inside
 
 
 def _end_unseen(log: TaskLog) -> None:
@@ -240,11 +250,8 @@ def _watch_callbacks(loop: Any, log: TaskLog) -> dict[str, Callable[..., Any]]:
     def watch(happened: Any, start: float) -> None:
         if dating.late:
             dating.forget()
-        if log.seen:
-            dating.date_happened(happened)
+        dating.date(happened, start)
         dating.take_timers(loop, loop.time(), start)
-        if log.posted:
-            dating.date_posted(start)
         for handle in ready.copy():
             kind = _WATCHED.get(type(handle))
             if kind is not None and type(handle._callback) is not Step:

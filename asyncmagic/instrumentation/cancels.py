@@ -30,9 +30,9 @@ _CALLERS = {
     ("asyncio/runners.py", "Runner._on_sigint"): "interrupt",
     ("_backends/_asyncio.py", "CancelScope._deliver_cancellation"): "cancel scope",
 }
-#: Below these the stack is the loop's.
 #: How many of the last callbacks in the queue are looked at.
 _LAST = 8
+#: Below these the stack is the loop's.
 _LOOP = {"run_once", "_run_once", "_run"}
 
 

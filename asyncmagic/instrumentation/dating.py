@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import threading
 from asyncio import Handle
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from typing import Any
 
 from asyncmagic.instrumentation.hooks import Step
 from asyncmagic.instrumentation.tasklog import TaskLog, TaskRecord
+
+logger = logging.getLogger("asyncmagic")
 
 #: Seconds by which something must be late before it is dated back: finding out costs.
 _LATE = 0.005
@@ -26,8 +29,16 @@ class Dating:
         #: By their ids, handles whose time came earlier: these, when, and how many callbacks more are dated by them.
         self.late: dict[int, tuple[Handle, float, int]] = {}
 
-    def date_posted(self, start: float) -> None:
-        """Date what other threads had sent until the iteration began, at `start`."""
+    def date(self, happened: Sequence[tuple[Any, int]], start: float) -> None:
+        """Date what came in while the loop was held, as the iteration begins in which it is told, at `start`."""
+        try:
+            self._date_happened(happened)
+            self._date_posted(start)
+        except Exception:
+            self._give_up()
+
+    def _date_posted(self, start: float) -> None:
+        """Date what other threads had sent."""
         posted = self._log.posted
         # Another thread may end the tracing, which empties it.
         with suppress(IndexError):
@@ -36,12 +47,14 @@ class Dating:
                 if start - when > _LATE:
                     self.late[id(handle)] = handle, when, _MOST_BETWEEN
 
-    def date_happened(self, happened: Sequence[tuple[Any, int]]) -> None:
-        """Date what waits for the file descriptors that were seen to be ready while the loop was held.
+    def _date_happened(self, happened: Sequence[tuple[Any, int]]) -> None:
+        """Date what waits for the file descriptors that were seen to be ready.
 
         Where more followed, note in the log's `lasts` until when.
         """
         seen = self._log.seen
+        if not seen:
+            return
         for key, _ in happened:
             if key.fd in seen:
                 came, last, _ = seen[key.fd]
@@ -81,6 +94,13 @@ class Dating:
         if took > _LATE:
             # It did not ask for all of that at once.
             when += took
+        try:
+            self._date_woken(known, when, between)
+        except Exception:
+            self._give_up()
+
+    def _date_woken(self, known: int, when: float, between: int) -> None:
+        """Date what has been asked for since the queue was as long as `known`."""
         # Not what another thread has asked for meanwhile.
         sent = {id(handle) for handle, _ in self._log.posted.copy()}
         for position in range(known, len(self._ready)):
@@ -93,6 +113,13 @@ class Dating:
                 woken._callback = woken._callback.dated(when)
             elif between:
                 self.late[id(woken)] = woken, when, between - 1
+
+    def _give_up(self) -> None:
+        """Date nothing any more because of the exception being handled; say so once."""
+        if not self._log.is_closed:
+            logger.exception("what came while a loop was blocked is not dated any more; your code is not affected")
+        self._log.close()
+        self.late.clear()
 
 
 def noting_posts(loop: Any, log: TaskLog) -> Callable[..., Handle]:

@@ -153,13 +153,11 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         happened = loop._selector.select(timeout)
         start = now()
         loop._process_events(happened)
-        if seen:
-            dating.date_happened(happened)
+        if seen or posted:
+            dating.date(happened, start)
         happened = None
         if scheduled and scheduled[0]._when < (current := loop.time()) + resolution:
             dating.take_timers(loop, current, start)
-        if posted:
-            dating.date_posted(start)
         # No earlier: what is above may have taken long, and nobody sees a loop that is between two steps.
         if start > log.due:
             put_off(start)

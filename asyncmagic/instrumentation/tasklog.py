@@ -257,7 +257,7 @@ class TaskLog:
             self.live[key] = record
             return record
         except Exception:
-            self._fail()
+            self.fail()
             return None
 
     def catch_up(self, task: asyncio.Task[Any], context: Context) -> None:
@@ -313,11 +313,16 @@ class TaskLog:
         """Note that the callback of a handle, or the step of a task that is not watched, held the loop."""
         callback, context = handle._callback, handle._context
         span: Span | None = context.get(_current_span)
-        is_step = isinstance(getattr(callback, "__self__", None), asyncio.Task)
+        try:
+            is_step = isinstance(getattr(callback, "__self__", None), asyncio.Task)
+            name = None if is_step or callback is None else _called(callback)
+        except Exception:
+            # Somebody's object does not answer as others do.
+            is_step, name = False, type(callback).__qualname__
         if not is_step and span is not None and span.trace is not None:
             # The task that asked for the call has only waited.
             span = span.trace.root
-        self.held.append((start, end, span, None if is_step or callback is None else _called(callback)))
+        self.held.append((start, end, span, name))
 
     def finish(self, record: TaskRecord, task: asyncio.Task[Any]) -> None:
         """Note how a task ended; its last step is in `steps` already."""
@@ -338,7 +343,7 @@ class TaskLog:
             if len(self.steps) > CHUNK:
                 self.pack()
         except Exception:
-            self._fail()
+            self.fail()
 
     def put_off(self, now: float) -> None:
         """Have the loop looked at only if it does not come round for a while; at once, if much is to be caught up."""
@@ -359,10 +364,11 @@ class TaskLog:
         self.due = inf
         self.is_closed = True
         self.posted.clear()
+        self.seen.clear()
         if self.alarm is not None:
             self.alarm.close()
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         """See no new tasks because of the exception being handled; say so once."""
         if self._most:
             logger.exception("the tasks of a loop are not watched any more; your code is not affected")

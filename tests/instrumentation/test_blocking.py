@@ -308,6 +308,22 @@ def test_a_callback_that_blocks_is_named_and_not_the_task_that_asked_for_it() ->
     )
 
 
+def test_a_callback_that_answers_nothing_is_seen_and_not_hurt() -> None:
+    class Obscure:
+        def __call__(self) -> None:
+            time.sleep(0.2)
+
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(f"there is no {name} yet")
+
+    async def main(_: Tracer) -> None:
+        asyncio.get_running_loop().call_soon(Obscure())
+        await asyncio.sleep(0.01)
+
+    line = Obscure.__call__.__code__.co_firstlineno + 1
+    assert [block.name for block in blocks(traced(main))] == [f"{Path(__file__).name}:{line} __call__"]
+
+
 def test_a_task_that_is_a_librarys_coroutine_is_named_by_where_it_was_made() -> None:
     async def main(_: Tracer) -> None:
         reader = asyncio.StreamReader(limit=1 << 30)

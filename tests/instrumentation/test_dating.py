@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from asyncmagic.instrumentation.dating import Dating
 from asyncmagic.tracing import Tracer
 from asyncmagic.tracing.semconv import BLOCKED_BY
 from tests.instrumentation.test_blocking import traced
@@ -254,3 +256,25 @@ def test_a_callback_that_holds_the_loop_is_seen(how: str, debug: bool) -> None:
 
 def hold() -> None:
     time.sleep(0.2)
+
+
+@linux_only
+@engines
+@pytest.mark.parametrize("fails", ["_date_happened", "_date_posted", "_date_woken"])
+def test_dating_that_fails_says_so_once_and_hurts_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fails: str, debug: bool
+) -> None:
+    monkeypatch.setattr(Dating, fails, lambda *_: 1 / 0)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", debug)
+    results: list[Any] = []
+
+    async def main(_: Tracer) -> None:
+        waiting = asyncio.gather(in_thread(), asyncio.sleep(COMES, "slept"), posted())
+        results.extend((await asyncio.gather(waiting, holding()))[0])
+        results.extend(await asyncio.gather(in_thread(), asyncio.sleep(COMES, "again"), posted(), holding()))
+
+    traced(main, debug=debug)
+    assert results == [None, "slept", None, None, "again", None, None]
+    assert [record.message for record in caplog.records] == [
+        "what came while a loop was blocked is not dated any more; your code is not affected"
+    ]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from asyncmagic.instrumentation.loop import _watchers, instrument
+from asyncmagic.instrumentation.waits import Waits
 from asyncmagic.tracing import Span, Trace, Tracer
 from tests.conftest import VirtualLoop
 
@@ -424,6 +425,29 @@ def test_a_hook_of_someone_else_survives(loop: VirtualLoop) -> None:
     traced(loop, main)
     assert loop.call_soon is theirs
     assert len(calls) > 3
+
+
+def test_a_step_that_runs_the_loop_is_not_hurt_where_that_cannot_be_noted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Waits, "within", lambda *_: 1 / 0)
+    called: list[int] = []
+
+    async def running() -> None:
+        for number in range(2):
+            loop.call_soon(called.append, number)
+            loop._run_once()
+
+    async def main(_: Tracer) -> None:
+        await asyncio.create_task(running())
+
+    with asyncio.Runner(loop_factory=VirtualLoop, debug=True) as runner:
+        loop: Any = runner.get_loop()
+        traced(loop, main)
+    assert called == [0, 1]
+    assert [record.message for record in caplog.records] == [
+        "the tasks of a loop are not watched any more; your code is not affected"
+    ]
 
 
 def test_nothing_of_the_users_is_kept_alive(loop: VirtualLoop) -> None:
