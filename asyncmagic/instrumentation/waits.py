@@ -92,7 +92,7 @@ _PIPES = re.compile(r"\.std(in|out|err)\b")
 class _Link:
     """A function in the await chains that were seen, below those that led to it; of the user's, at one instruction."""
 
-    __slots__ = ("_below", "above", "code", "instruction", "latest", "numbers", "places")
+    __slots__ = ("_below", "_numbers", "above", "code", "instruction", "latest", "places")
 
     def __init__(self, above: _Link | None, code: CodeType | None, instruction: int | None = None) -> None:
         self.above = above
@@ -100,22 +100,28 @@ class _Link:
         self.instruction = instruction or 0
         #: What was found below it the last time: most often that is what is there again.
         self.latest: _Link | None = None
-        #: Where the chain ends here, the number for each of what may be awaited at its end.
-        self.numbers: dict[str | None, int] = {}
         #: In place of one of the user's functions, by instruction: of a library's only the function counts.
         self.places: dict[int, _Link] | None = None
         if code is not None and instruction is None and is_users(code.co_filename):
             self.places = {}
-        #: By the id of the code, which each keeps alive.
-        self._below: dict[int, _Link] = {}
+        # Made when they are needed, for most have one link below them, and no end.
+        #: By the id of the code, which each keeps alive: all that were found, once they are several.
+        self._below: dict[int, _Link] | None = None
+        #: Where the chain ends here, the number for each of what may be awaited at its end.
+        self._numbers: dict[str | None, int] | None = None
 
     def find(self, code: CodeType) -> _Link:
         """Return the link of a function that is awaited here."""
-        below = self._below.get(id(code))
-        if below is None:
-            below = self._below[id(code)] = _Link(self, code)
-        self.latest = below
-        return below
+        if self.latest is None:
+            self.latest = _Link(self, code)
+        elif self.latest.code is not code:
+            if self._below is None:
+                self._below = {id(self.latest.code): self.latest}
+            below = self._below.get(id(code))
+            if below is None:
+                below = self._below[id(code)] = _Link(self, code)
+            self.latest = below
+        return self.latest
 
     def at(self, instruction: int) -> _Link:
         """Return the link of one of the user's functions at an instruction; of a library's, itself."""
@@ -125,6 +131,12 @@ class _Link:
         if place is None:
             place = self.places[instruction] = _Link(self.above, self.code, instruction)
         return place
+
+    @property
+    def numbers(self) -> dict[str | None, int]:
+        if self._numbers is None:
+            self._numbers = {}
+        return self._numbers
 
     def chain(self) -> list[_Place]:
         """Return the functions from the task's own down to this one."""
