@@ -17,6 +17,7 @@ from asyncmagic.instrumentation.hooks import (
     FactoryHook,
     Replacements,
     Step,
+    as_callers,
     catch_up,
     is_cancelled,
     is_step,
@@ -116,8 +117,8 @@ def watch_calls(loop: AbstractEventLoop, log: TaskLog) -> Callable[[], None]:
                 or (may_be_first(callback) and log.register(task, context, ready))
                 or log.is_traced(context)
             ):
-                return call_soon_before(Step(step, callback, ready), *args, context=context)
-        return call_soon_before(callback, *args, context=context)
+                return as_callers(call_soon_before(Step(step, callback, ready), *args, context=context))
+        return as_callers(call_soon_before(callback, *args, context=context))
 
     def close() -> None:
         close_before()

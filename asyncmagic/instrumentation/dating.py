@@ -8,9 +8,10 @@ import threading
 from asyncio import Handle
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from operator import methodcaller
 from typing import Any
 
-from asyncmagic.instrumentation.hooks import Step
+from asyncmagic.instrumentation.hooks import Step, as_callers
 from asyncmagic.instrumentation.tasklog import TaskLog, TaskRecord
 
 logger = logging.getLogger("asyncmagic")
@@ -79,7 +80,7 @@ class Dating:
         for key in self.late.keys() - queued:
             del self.late[key]
 
-    def run(self, handle: Handle, run: Callable[[Handle], object] = Handle._run) -> None:
+    def run(self, handle: Handle, run: Callable[[Handle], object] = methodcaller("_run")) -> None:
         """Run a handle, by `run`, as of when its time came, if it was late, and date what it asks for."""
         _, when, between = self.late.pop(id(handle), (handle, 0.0, -1))
         if between < 0:
@@ -129,7 +130,7 @@ def noting_posts(loop: Any, log: TaskLog) -> Callable[..., Handle]:
     def call_soon_threadsafe(callback: Callable[..., object], *args: Any, **options: Any) -> Handle:
         # The time first: the loop may wake up before this thread gets the interpreter's lock back.
         asked = log.now()
-        handle: Handle = call_soon_threadsafe_before(callback, *args, **options)
+        handle: Handle = as_callers(call_soon_threadsafe_before(callback, *args, **options))
         if threading.get_ident() != log.thread and not log.is_closed:
             log.posted.append((handle, asked))
         return handle

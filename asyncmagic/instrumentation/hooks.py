@@ -66,7 +66,8 @@ def is_step(callback: Any) -> bool:
     """Whether a callback is the step of a task; `callback.__self__` is that task then."""
     kind = type(callback)
     if kind is MethodType:
-        return isinstance(callback.__self__, _PythonTask) and callback.__name__ in ("__step", "__wakeup")
+        # By its type: an object may say of itself what it likes, or nothing.
+        return issubclass(type(callback.__self__), _PythonTask) and callback.__name__ in ("__step", "__wakeup")
     # By its name too: `loop.call_soon(task.cancel)` is a builtin of a task as well.
     return kind is STEP or kind is Step or (kind is WAKE_UP and callback.__name__ == "task_wakeup")
 
@@ -79,8 +80,16 @@ def may_be_first(step: Any) -> bool:
 
 
 def is_cancelled(future: Any) -> bool:
-    # The first step of a task written in Python may have an exception to throw in place of a future.
-    return isinstance(future, asyncio.Future) and future.cancelled()
+    # The first step of a task written in Python may have an exception to throw in place of a future. And not as a
+    # user's own kind of future may answer, which nobody else asks.
+    return isinstance(future, asyncio.Future) and asyncio.Future.cancelled(future)
+
+
+def as_callers(handle: Any) -> Any:
+    """Return a handle as if not we had asked for it but our caller: in debug mode it tells who did."""
+    if getattr(handle, "_source_traceback", None):
+        del handle._source_traceback[-1]
+    return handle
 
 
 def has_begun(task: asyncio.Task[Any]) -> bool:
@@ -136,9 +145,9 @@ class FactoryHook:
 
         self._creating = Replacements(loop, {})
 
-        def create_task(coroutine: Coroutine[Any, Any, Any], *args: Any, **options: Any) -> asyncio.Task[Any]:
-            with log.starting(coroutine, options.get("context")) as started:
-                task = create_before(coroutine, *args, **options)
+        def create_task(coro: Coroutine[Any, Any, Any], *args: Any, **options: Any) -> asyncio.Task[Any]:
+            with log.starting(coro, options.get("context")) as started:
+                task = create_before(coro, *args, **options)
                 started(task)
             return task
 

@@ -15,7 +15,16 @@ from typing import Any
 from asyncmagic.instrumentation.calls import run_inside, watch_calls
 from asyncmagic.instrumentation.cancels import Gathering
 from asyncmagic.instrumentation.dating import Dating, noting_posts
-from asyncmagic.instrumentation.hooks import STEP, WAKE_UP, FactoryHook, Replacements, catch_up, is_step, may_be_first
+from asyncmagic.instrumentation.hooks import (
+    STEP,
+    WAKE_UP,
+    FactoryHook,
+    Replacements,
+    as_callers,
+    catch_up,
+    is_step,
+    may_be_first,
+)
 from asyncmagic.instrumentation.tasklog import CHUNK, INDEX, LOOKED_UP, NOTHING, UNKNOWN, TaskLog, TaskRecord
 
 #: Steps until it is asked how many are to be packed: at each that would cost too much, and once in an iteration of ten
@@ -26,6 +35,8 @@ _METHODS = ("call_soon", "_call_soon", "call_soon_threadsafe", "create_task", "_
 _run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
 _call_soon_of_stock = _STOCK.call_soon
 _run_of_stock = events.Handle._run
+#: Not as a user's own kind of future may answer: nobody would ask it here.
+_is_cancelled: Any = Future.cancelled
 
 
 def can_watch(loop: AbstractEventLoop) -> bool:
@@ -51,7 +62,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     step: Any = STEP
     wake_up: Any = WAKE_UP
     record_of_task: Any = TaskRecord
-    make_handle = events.Handle
+    plain_handle = events.Handle
     is_leaving = False
     fallback: Callable[[], None] | None = None
     kind_of_loop = type(loop)
@@ -72,7 +83,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     )
     dating = Dating(loop, log)
     late = dating.late
-    note_cancel, put_off = log.cancels.note, log.put_off
+    note_cancel, put_off, is_cancelled = log.cancels.note, log.put_off, _is_cancelled
     get, looked, register, finish = log.live.get, log.looked.get, log.register, log.finish
     note: Callable[[tuple[float, float, float, float]], None] = steps.extend
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
@@ -93,7 +104,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             asked, task = now(), callback.__self__
             record = get(id(task))
             if record is not None and (
-                type(argument) is Gathering or (isinstance(argument, Future) and argument.cancelled())
+                type(argument) is Gathering or (isinstance(argument, Future) and is_cancelled(argument))
             ):
                 note_cancel(task, argument)
         elif kind is MethodType and wake_up is not None and is_step(callback):
@@ -111,11 +122,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
             return record
         args = () if argument is nothing else (argument, *more)
         if loop._debug or loop._closed:
-            return call_soon_before(callback, *args, context=context)
-        # As asyncio does, which calls three functions for it.
-        handle = make_handle(callback, args, loop, context)
-        push(handle)
-        return handle
+            return as_callers(call_soon_before(callback, *args, context=context))
+        # What asyncio's own does for all others.
+        return loop._call_soon(callback, args, context)
 
     def run_once() -> None:
         if (
@@ -169,7 +178,8 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                 except IndexError:
                     # Somebody ran the loop inside a step.
                     break
-                if type(handle) is record_of_task:
+                kind = type(handle)
+                if kind is record_of_task:
                     record = handle
                     callback = record._callback
                     argument = record.argument
@@ -181,7 +191,7 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                     continue
                 else:
                     callback, context = handle._callback, handle._context
-                    argument, record, asked = handle, None, UNKNOWN
+                    argument, record, task, asked = handle, None, None, UNKNOWN
                     if type(callback) is step or (type(callback) is wake_up and callback.__name__ == "task_wakeup"):
                         task = callback.__self__
                         record = get(id(task))
@@ -204,8 +214,11 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
                         context.run(callback, argument)
                     elif late and id(handle) in late:
                         dating.run(handle)
-                    else:
+                    elif kind is plain_handle:
                         context.run(callback, *handle._args)
+                    else:
+                        # Those from other threads have a lock of their own, from Python 3.14 on.
+                        handle._run()
                 except (SystemExit, KeyboardInterrupt):
                     if record is not None:
                         record.since = now()
@@ -243,14 +256,15 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
         close_before()
         stop()
         log.close()
-        for record in live.values():
+        for record in [*live.values()]:
             record.drop()
 
     def report(error: BaseException, handle: Any) -> None:
         source = format_helpers._format_callback_source(handle._callback, handle._args)
-        loop.call_exception_handler(
-            {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
-        )
+        said = {"message": f"Exception in callback {source}", "exception": error, "handle": handle}
+        if handle._source_traceback:
+            said["source_traceback"] = handle._source_traceback
+        loop.call_exception_handler(said)
 
     catch_up(loop, log)
     replacements = Replacements(

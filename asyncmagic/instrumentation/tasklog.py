@@ -103,6 +103,11 @@ class TaskRecord(ref["asyncio.Task[Any]"]):
         """Let go of what the loop was to call."""
         self._callback = self.argument = self.task = self._context = None
 
+    def _run(self) -> None:
+        """Call it, for somebody who takes it out of the queue."""
+        if self.task is not None:
+            self.take(self.task.get_loop())._run()
+
     def cancel(self) -> None:
         """Let the loop call nothing, as `asyncio.Handle.cancel`."""
         self._callback = _nothing
@@ -262,7 +267,7 @@ class TaskLog:
 
     def catch_up(self, task: asyncio.Task[Any], context: Context) -> None:
         """Watch a task that was made before its loop was watched, and has not begun."""
-        span = context.get(_current_span)
+        span = _span_in(context)
         coroutine = task.get_coro()
         if span is not None and id(task) not in self.live and not self._passes_over(coroutine):
             self._add(task, span, span, _name(coroutine), self._site(_frame(1), coroutine), self.now())
@@ -312,7 +317,7 @@ class TaskLog:
     def hold(self, start: float, end: float, handle: Any) -> None:
         """Note that the callback of a handle, or the step of a task that is not watched, held the loop."""
         callback, context = handle._callback, handle._context
-        span: Span | None = context.get(_current_span)
+        span = _span_in(context)
         try:
             is_step = isinstance(getattr(callback, "__self__", None), asyncio.Task)
             name = None if is_step or callback is None else _called(callback)
@@ -409,7 +414,7 @@ class TaskLog:
 
     def is_traced(self, context: Context | None) -> bool:
         """Whether something is being traced in that context."""
-        return (context.get(_current_span) if context is not None else _read_span()) is not None
+        return _span_in(context) is not None
 
     @contextmanager
     def starting(
@@ -417,7 +422,7 @@ class TaskLog:
     ) -> Iterator[Callable[[asyncio.Task[Any]], None]]:
         """Watch a task that may take its first step while it is being made; call what this yields with the task."""
         maker = asyncio.current_task(self.loop())
-        inherited = _read_span() if context is None else context.get(_current_span)
+        inherited = _span_in(context)
         here = _read_span() if inherited is None else inherited
         record = self.live.get(id(maker))
         above: int | Span | None
@@ -648,6 +653,15 @@ class TaskLog:
             if (name_of_library := self._library(code)) is not None:
                 attributes[LIBRARY] = name_of_library
         return attributes
+
+
+def _span_in(context: Context | None) -> Span | None:
+    """Return the span that is current in a context, or in the one of the caller."""
+    try:
+        return _read_span() if context is None else context.get(_current_span)
+    except Exception:
+        # Somebody's object that can only run.
+        return None
 
 
 def _name(coroutine: Any) -> str:
