@@ -27,6 +27,7 @@ class TaskSpans:
         self.samples = samples
         self._tracer = log.tracer
         self._collecting = threading.RLock()
+        self._is_writing = False
         #: Until when the step that runs has been told of.
         self._told = 0.0
 
@@ -34,26 +35,43 @@ class TaskSpans:
         """Bring the spans up to date with what has been appended."""
         self.log.ask_for_a_look()
         with self._collecting:
-            over = self.log.mark[0] or self.log.now()
-            added, steps, ended, held = self.log.drain()
-            changed, blocks = self._write_states(steps)
-            for index in added:
-                self.log.span(index)
-            self._show_running(changed)
-            for index in ended:
-                changed.pop(index, None)
-                self._end(index)
-            for index, span in changed.items():
-                self._update(index, span)
-            for start, end, blocker, callback in (*blocks, *held, *self._held_so_far()):
-                self.samples.add_block(start, end, blocker or trace.root, callback)
-            self.samples.forget(over)
-            self.samples.settle(trace)
-            trace.dropped_spans += self.log.take_dropped()
+            # A processor may read the trace when it is told of a span.
+            if not self._is_writing:
+                self._is_writing = True
+                try:
+                    self._collect(trace)
+                finally:
+                    self._is_writing = False
+
+    def _collect(self, trace: Trace) -> None:
+        over = self.log.mark[0] or self.log.now()
+        added, steps, ended, held = self.log.drain()
+        changed, blocks = self._write_states(steps)
+        for index in added:
+            self.log.span(index)
+        self._show_running(changed)
+        for index in ended:
+            changed.pop(index, None)
+            self._end(index)
+        for index, span in changed.items():
+            self._update(index, span)
+        for start, end, blocker, callback in (*blocks, *held, *self._held_so_far()):
+            self.samples.add_block(start, end, blocker or trace.root, callback)
+        self.samples.forget(over)
+        self.samples.settle(trace)
+        trace.dropped_spans += self.log.take_dropped()
 
     def _write_states(self, steps: array[float]) -> tuple[dict[int, Span], list[Held]]:
-        changed: dict[int, Span] = {}
         batches: dict[int, _Batch | None] = {}
+        try:
+            return self._sort(steps, batches)
+        finally:
+            for batch in filter(None, batches.values()):
+                batch.write()
+
+    def _sort(self, steps: array[float], batches: dict[int, _Batch | None]) -> tuple[dict[int, Span], list[Held]]:
+        """Give each step to the batch of its task; return the spans that change, and what held the loop."""
+        changed: dict[int, Span] = {}
         seen: dict[int, tuple[_Batch, str | None]] = {}
         blocks: list[Held] = []
         threshold, words_of = _ns(self._tracer.blocking_threshold), self.log.waits.words
@@ -98,9 +116,6 @@ class TaskSpans:
             if ready >= 0:
                 seen[number] = batch, words
             batch.add(ready, start, end, words)
-        for found in batches.values():
-            if found is not None:
-                found.write()
         return changed, blocks
 
     def _first_seen(self, index: int, ready: int, since: int) -> Span:

@@ -94,7 +94,7 @@ class _Link:
 
     __slots__ = ("_below", "_numbers", "above", "code", "instruction", "latest", "places")
 
-    def __init__(self, above: _Link | None, code: CodeType | None, instruction: int | None = None) -> None:
+    def __init__(self, above: _Link | None, code: Any, instruction: int | None = None) -> None:
         self.above = above
         self.code = code
         self.instruction = instruction or 0
@@ -102,7 +102,7 @@ class _Link:
         self.latest: _Link | None = None
         #: In place of one of the user's functions, by instruction: of a library's only the function counts.
         self.places: dict[int, _Link] | None = None
-        if code is not None and instruction is None and is_users(code.co_filename):
+        if above is not None and instruction is None and is_users(code.co_filename):
             self.places = {}
         # Made when they are needed, for most have one link below them, and no end.
         #: By the id of the code, which each keeps alive: all that were found, once they are several.
@@ -142,7 +142,7 @@ class _Link:
         """Return the functions from the task's own down to this one."""
         chain: list[_Place] = []
         link: _Link | None = self
-        while link is not None and link.code is not None:
+        while link is not None and link.above is not None:
             chain.append((link.code, link.instruction))
             link = link.above
         return chain[::-1]

@@ -90,7 +90,7 @@ class StateLog:
         times[0::3], times[1::3], times[2::3] = ready, started, ended
         waited_for: list[str | None] = [None] * size
         waited_for[0::3] = details
-        waited_for[0] = details[0] or self._details[-1]
+        waited_for[0] = details[0] if details[0] is not None else self._details[-1]
         before = self._times[-1] if self._codes[-1] == _STEP[0] else ready[0]
         has_not_waited = map(le, ready, [before, *ended])
         for position in reversed([*compress(range(0, size, 3), has_not_waited)]):

@@ -7,6 +7,7 @@ import contextvars
 import gc
 import random
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import partial
@@ -244,6 +245,50 @@ def test_who_reads_while_it_runs_reads_what_is_read_at_the_end(loop: VirtualLoop
     meanwhile = named(traced(loop, partial(main, reads=True)), "work")
     assert states(meanwhile, since=meanwhile.start) == states(at_the_end, since=at_the_end.start)
     assert meanwhile.attributes == at_the_end.attributes
+
+
+def test_a_processor_may_read_the_trace_when_it_is_told_of_a_task(caplog: pytest.LogCaptureFixture) -> None:
+    class Reads:
+        def on_start(self, span: Span) -> None:
+            if threading.current_thread() is reader and span.trace is not None:
+                # By then the loop has gone on.
+                time.sleep(0.005)
+                assert span in span.trace.spans
+
+        on_update = on_end = lambda self, span: None
+
+    async def works() -> None:
+        for _ in range(50):
+            await asyncio.sleep(0.001)
+
+    async def main() -> Trace:
+        nonlocal reader
+        tracer = Tracer()
+        with instrument(tracer):
+            trace = tracer.start_trace("cell", processors=(Reads(),))
+            over = threading.Event()
+
+            def read() -> None:
+                while not over.wait(0.01):
+                    trace.collect()
+
+            reader = threading.Thread(target=read)
+            reader.start()
+            with tracer.use(trace.root):
+                tasks = []
+                for _ in range(10):
+                    tasks.append(asyncio.create_task(works()))
+                    await asyncio.sleep(0.005)
+                await asyncio.gather(*tasks)
+            over.set()
+            reader.join()
+            tracer.end_trace(trace)
+        return trace
+
+    reader: threading.Thread | None = None
+    times = [[time for time, _, _ in span.states or ()] for span in asyncio.run(main()).spans]
+    assert times == [sorted(each) for each in times]
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(

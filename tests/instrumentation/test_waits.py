@@ -198,3 +198,28 @@ def test_where_columns_are_missing_the_line_is_all_there_is(loop: VirtualLoop) -
     sizes = [min(8, units - start) for start in range(0, units, 8)]
     main.__code__ = main.__code__.replace(co_linetable=b"".join(bytes((0xE8 | size - 1, 0)) for size in sizes))
     assert waits(loop, main) == ["sleep", "asyncio.sleep(…)"]
+
+
+def test_a_compiled_coroutine_without_code_hides_nobody_above_it() -> None:
+    class Compiled:
+        cr_code = cr_frame = cr_await = None
+
+        def __await__(self) -> Iterator[Any]:
+            return self
+
+        def __init__(self) -> None:
+            self._steps = later().__await__()
+
+        def __iter__(self) -> Iterator[Any]:
+            return self
+
+        def __next__(self) -> Any:
+            return next(self._steps)
+
+    async def main() -> None:
+        await Compiled()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        loop: Any = runner.get_loop()
+        line = main.__code__.co_firstlineno + 1
+        assert waits(loop, main, whole=True) == [f"Compiled(…) (main:{line})"]
