@@ -35,8 +35,6 @@ _METHODS = ("call_soon", "_call_soon", "call_soon_threadsafe", "create_task", "_
 _run_once_of_stock = _STOCK._run_once  # type: ignore[attr-defined]
 _call_soon_of_stock = _STOCK.call_soon
 _run_of_stock = events.Handle._run
-#: Not as a user's own kind of future may answer: nobody would ask it here.
-_is_cancelled: Any = Future.cancelled
 
 
 def can_watch(loop: AbstractEventLoop) -> bool:
@@ -83,7 +81,9 @@ def watch_iterations(loop: Any, log: TaskLog) -> Callable[[], None]:
     )
     dating = Dating(loop, log)
     late = dating.late
-    note_cancel, put_off, is_cancelled = log.cancels.note, log.put_off, _is_cancelled
+    note_cancel, put_off = log.cancels.note, log.put_off
+    # As in `hooks.is_cancelled`, without a call.
+    is_cancelled: Any = Future.cancelled
     get, looked, register, finish = log.live.get, log.looked.get, log.register, log.finish
     note: Callable[[tuple[float, float, float, float]], None] = steps.extend
     fewest_cancelled: int = base_events._MIN_SCHEDULED_TIMER_HANDLES  # type: ignore[attr-defined]
