@@ -353,6 +353,8 @@ class AsyncMagics(Magics):
             meant = f" Did you mean `{close[0]}`?" if close else ""
             known = ", ".join(name for name in commands if name)
             raise UsageError(f"%asynctrace: unknown command {command!r}.{meant} Known are await, {known}.")
+        if rest.strip() and command != "lint":
+            raise UsageError(f"%asynctrace {command} takes nothing more, such as {rest.strip()!r}: leave that out")
         commands[command](rest)
 
     def _report(self, rest: str) -> None:

@@ -408,6 +408,8 @@ BAD = [
     ("%%agents --name 'x\n1", "cannot read"),
     ("%%agents\n", "the cell body is empty"),
     ("%asynctrace bogus", "unknown command 'bogus'"),
+    ("%asynctrace on --bogus", "%asynctrace on takes nothing more, such as '--bogus': leave that out"),
+    ("%asynctrace doctor now", "%asynctrace doctor takes nothing more, such as 'now'"),
     ("%asynctrace tsks", "Did you mean `tasks`?"),
 ]
 
